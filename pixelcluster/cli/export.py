@@ -1,0 +1,70 @@
+"""`pixelcluster export`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pixelcluster.cli import params
+from pixelcluster.errors import show_path
+
+
+@click.command("export", no_args_is_help=True)
+@click.argument("label_maps", nargs=-1, required=True, type=params.PATH, metavar="LABELMAP...")
+@click.option(
+    "-o", "--output", type=params.PATH, required=True, metavar="DIR", help="Folder for the pictures."
+)
+@click.option(
+    "--palette",
+    metavar="NAME|FILE",
+    help="categorical, mean, grey, or a file (r g b lines, .json, .gpl); the map's own if left out.",
+)
+@click.option(
+    "--image",
+    type=params.PATH,
+    metavar="FILE|DIR",
+    help="Picture under the colours, or a folder of them, found by name.",
+)
+@click.option(
+    "--opacity",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Of the colours over the picture.",
+)
+@params.overwrite
+@params.max_pixels
+@click.pass_context
+def command(
+    ctx: click.Context,
+    label_maps: tuple[Path, ...],
+    output: Path,
+    palette: str | None,
+    image: Path | None,
+    opacity: float,
+    overwrite: bool,
+    max_pixels: int,
+) -> None:
+    """Turn label maps into coloured pictures.
+
+    LABELMAP is any mix of indexed or grey PNG, TIFF and NPZ files, from this program or another, and folders
+    of them. Each gives <name>_colour.png in the output folder.
+
+    \b
+    Examples:
+        pixelcluster export photo_labels.png -o pictures/
+        pixelcluster export results/ -o pictures/ --palette mine.gpl
+        pixelcluster export photo_labels.png -o pictures/ --image photo.jpg --opacity 0.4
+        pixelcluster export results/ -o pictures/ --image photos/ --palette mean
+    """
+    from pixelcluster.render.export import Look, export_pictures
+
+    look = Look(palette, image, opacity, max_pixels)
+    written, failures = export_pictures(label_maps, output, look, overwrite=overwrite)
+    for path in written:
+        click.echo(show_path(path))
+    for message in failures:
+        click.echo(f"error: {message}", err=True)
+    if failures:
+        ctx.exit(1)

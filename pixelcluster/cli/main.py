@@ -1,0 +1,84 @@
+"""The `pixelcluster` command: a group that loads a sub-command only when it runs."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+import click
+
+from pixelcluster import __version__
+from pixelcluster.errors import PixelClusterError
+
+# Name -> (module, first line of help). The line stands here so that `--help` imports none of the modules.
+COMMANDS = {
+    "segment": ("pixelcluster.cli.segment", "Segment images: label map, coloured overlay and table."),
+    "train": (
+        "pixelcluster.cli.train",
+        "Train a model on a folder of images, so that ids agree across images.",
+    ),
+    "export": ("pixelcluster.cli.export", "Turn label maps into coloured pictures."),
+    "info": ("pixelcluster.cli.info", "Say what a model, label map or image holds."),
+    "completion": ("pixelcluster.cli.completion", "Print the shell completion script."),
+}
+
+
+class LazyGroup(click.Group):
+    """Loads commands by name, and ends every expected problem in one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order a newcomer meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table instead of importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; expected errors print one line and exit 1, Ctrl-C exits 130."""
+        try:
+            return super().invoke(ctx)
+        except PixelClusterError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except MemoryError:
+            click.echo("error: not enough memory; use smaller images, or close other programs", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pixelcluster")
+def cli() -> None:
+    """Unsupervised image segmentation: no labels, no network.
+
+    \b
+    One picture, nothing else needed:
+        pixelcluster segment photo.jpg
+
+    \b
+    A folder, with the same cluster ids on every image:
+        pixelcluster train photos/ -k 8 -o model/
+        pixelcluster segment new/ --model model/ -o results/
+
+    `pixelcluster COMMAND --help` shows examples and every option.
+    """
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    cli(prog_name="pixelcluster")
+
+
+if __name__ == "__main__":
+    main()

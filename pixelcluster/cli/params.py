@@ -1,0 +1,65 @@
+"""Parameter types and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    IntOrAuto = click.ParamType[int | None]
+else:
+    IntOrAuto = click.ParamType
+
+
+class ClusterCount(IntOrAuto):
+    """A number of clusters, or "auto", which becomes None."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        """Parse; anything else than auto or a number from 1 up is a usage error."""
+        if value == "auto":
+            return None
+        try:
+            count = int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number nor 'auto'", param, ctx)
+        if count < 1:
+            self.fail(f"{count} clusters; at least 1 is needed", param, ctx)
+        return count
+
+
+# readable=False: click would stop the whole run over one unreadable file, with a usage text.
+PATH = click.Path(path_type=Path, readable=False)
+DEVICE = click.Choice(["auto", "cpu", "cuda"])
+
+clusters = click.option(
+    "-k",
+    "--clusters",
+    type=ClusterCount(),
+    metavar="N|auto",
+    default="auto",
+    show_default=True,
+    help="Number of clusters, or auto.",
+)
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Same seed, same result."
+)
+device = click.option(
+    "--device", type=DEVICE, default="auto", show_default=True, help="Where the model runs."
+)
+overwrite = click.option("--overwrite", is_flag=True, help="Replace existing outputs instead of refusing.")
+stack = click.option(
+    "--stack",
+    metavar="NAME",
+    help="What the model explains: rgb, sobel, texture, patches, encoder, or several joined by +.",
+)
+max_pixels = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=100_000_000,
+    show_default=True,
+    help="Refuse larger images, before decoding.",
+)

@@ -1,0 +1,143 @@
+"""`pixelcluster segment`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from pixelcluster.cli import params
+from pixelcluster.errors import show_path
+
+if TYPE_CHECKING:
+    from pixelcluster.io.label_map import LabelFormat
+    from pixelcluster.segmenting.batch import Outcome
+
+
+@click.command("segment", no_args_is_help=True)
+@click.argument("inputs", nargs=-1, required=True, type=params.PATH, metavar="INPUT...")
+@params.clusters
+@click.option(
+    "--model", type=params.PATH, metavar="DIR", help="A trained model: ids then mean the same on every image."
+)
+@click.option(
+    "-o",
+    "--output",
+    type=params.PATH,
+    metavar="DIR|FILE",
+    help="Where outputs go; next to each input if left out.",
+)
+@click.option(
+    "--format",
+    "label_format",
+    type=click.Choice(["png", "tif", "npz"]),
+    help="Of the label map.  [default: png]",
+)
+@click.option(
+    "--overlay/--no-overlay", default=True, show_default=True, help="Write the coloured picture with legend."
+)
+@click.option(
+    "--probabilities", is_flag=True, help="Write the probability of each cluster at each pixel (NPZ)."
+)
+@click.option(
+    "--entropy", is_flag=True, help="Write how uncertain each pixel is (16-bit PNG; 65535 is ln K)."
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["fast", "exact"]),
+    default="fast",
+    show_default=True,
+    help="exact runs the chains.",
+)
+@params.stack
+@params.seed
+@params.device
+@params.overwrite
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
+@params.max_pixels
+@click.pass_context
+def command(
+    ctx: click.Context,
+    inputs: tuple[Path, ...],
+    clusters: int | None,
+    model: Path | None,
+    output: Path | None,
+    label_format: LabelFormat | None,
+    overlay: bool,
+    probabilities: bool,
+    entropy: bool,
+    mode: Literal["fast", "exact"],
+    stack: str | None,
+    seed: int,
+    device: str,
+    overwrite: bool,
+    as_json: bool,
+    max_pixels: int,
+) -> None:
+    """Segment images: label map, coloured overlay and table.
+
+    INPUT is any mix of image files and folders (searched recursively). Without --model each image is
+    segmented on its own; with it, cluster 3 is the same thing on every image.
+
+    \b
+    Examples:
+        pixelcluster segment photo.jpg
+            writes photo_labels.png and photo_overlay.png next to it
+        pixelcluster segment photo.jpg -k 5 -o out/ --format tif
+        pixelcluster segment photo.jpg -o map.png --no-overlay
+        pixelcluster segment scans/ --model model/ -o results/ --probabilities
+        pixelcluster segment photo.jpg --json | jq '.[0].shares'
+
+    \b
+    Cluster ids of an indexed PNG:
+        Pillow        numpy.asarray(Image.open("photo_labels.png"))
+        scikit-image  imread("photo_labels.png") @ (1, 6, 36) % 256
+        OpenCV        cv2.imread("photo_labels.png") @ (36, 6, 1) % 256
+    With --format tif, and above 256 clusters, every reader gives them plainly.
+
+    A file that cannot be read is reported, the others are segmented, and the exit code is 1.
+    """
+    from pixelcluster.segmenting.batch import Outputs, choose_format, plan_jobs, run_jobs
+    from pixelcluster.segmenting.method import Method, make_segmenter
+
+    outputs = Outputs(choose_format(output, label_format), overlay, probabilities, entropy, overwrite)
+    jobs, outcomes = plan_jobs(inputs, output, outputs)
+    if jobs:
+        method = Method(clusters, model, stack, mode, seed, device, probabilities or entropy, max_pixels)
+        runs = run_jobs(jobs, make_segmenter(method), outputs)
+        if len(jobs) > 1 and sys.stderr.isatty():
+            from pixelcluster.cli.progress import track
+
+            runs = track(runs, len(jobs), "segmenting")
+        for outcome in runs:
+            outcomes.append(outcome)
+            if not as_json:
+                _print(outcome, with_table=len(jobs) == 1)
+    if as_json:
+        click.echo(json.dumps([outcome.as_json() for outcome in outcomes], indent=2))
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    for outcome in outcomes:
+        for message in outcome.warnings:
+            click.echo(f"warning: {show_path(outcome.source)}: {message}", err=True)
+    for outcome in failed:
+        click.echo(f"error: {outcome.error}", err=True)
+    if len(outcomes) > 1 and failed:
+        click.echo(f"{len(failed)} of {len(outcomes)} inputs failed", err=True)
+    if failed:
+        ctx.exit(1)
+
+
+def _print(outcome: Outcome, *, with_table: bool) -> None:
+    if outcome.error is not None:
+        return
+    if with_table:
+        from pixelcluster.cli.tables import print_clusters
+
+        print_clusters(outcome.table)
+    files = ", ".join(show_path(path) for path in outcome.files)
+    click.echo(
+        f"{show_path(outcome.source)}: {len(outcome.table)} clusters in {outcome.seconds:.2f} s -> {files}"
+    )

@@ -1,0 +1,26 @@
+"""What pixelcluster raises and warns with, and how a file is named in a message."""
+
+from __future__ import annotations
+
+import os
+
+
+class PixelClusterError(ValueError):
+    """A problem the user can solve. One line: what was found, what was wanted, the way out."""
+
+
+class PixelClusterWarning(UserWarning):
+    """The result stands, but is not exactly what was asked for (fewer clusters, for example)."""
+
+
+def show_path(path: str | os.PathLike[str]) -> str:
+    r"""Name a file in a message: one printable line, whatever bytes the name holds.
+
+    Args:
+        path: any path; control characters and undecodable bytes are shown escaped (``\n``, ``\udcff``).
+
+    Returns:
+        The path as text without line breaks.
+    """
+    text = os.fspath(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,0 +1,1 @@
+"""Reading images, writing files, and the formats of label maps."""

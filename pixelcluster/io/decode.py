@@ -1,0 +1,133 @@
+"""The one place where files of unknown origin are opened as images."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from pixelcluster.errors import PixelClusterError, show_path
+
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
+MAX_PIXELS = 100_000_000
+
+_pillow_cap_lock = threading.Lock()
+
+
+def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Open and decode one still image, EXIF orientation applied.
+
+    Only the formats in `FORMATS` are tried, whatever the suffix says, and nothing is decoded before the size
+    in the header has been compared with the cap.
+
+    Args:
+        path: an existing regular file.
+        max_pixels: largest accepted height x width.
+
+    Returns:
+        The decoded image in the mode of the file.
+
+    Raises:
+        PixelClusterError: missing, unreadable, empty, not an image, truncated, animated, or too large.
+    """
+    name = show_path(path)
+    _check_regular_file(Path(path))
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata, and of sizes below our own cap: neither matters to the pixels.
+        warnings.simplefilter("ignore")
+        try:
+            with _pillow_cap(max_pixels), Image.open(path, formats=FORMATS) as opened:
+                image: Image.Image = opened
+                check_still_and_size(image, name, max_pixels)
+                image.load()
+                ImageOps.exif_transpose(image, in_place=True)  # keeps image.format, which a copy loses
+                return image
+        except PixelClusterError:
+            raise
+        except UnidentifiedImageError:
+            raise PixelClusterError(
+                f"{name}: not an image this program reads; convert it to PNG, JPEG, TIFF, WebP, BMP, GIF or "
+                "PPM"
+            ) from None
+        except Image.DecompressionBombError:
+            raise PixelClusterError(
+                f"{name}: larger than the cap of {max_pixels / 1e6:g} megapixels; "
+                "raise the cap (--max-pixels, max_pixels=) or shrink the image"
+            ) from None
+        except PermissionError:
+            raise PixelClusterError(f"{name}: permission denied; make the file readable (chmod +r)") from None
+        except Exception as error:  # Pillow's plugins raise a dozen unrelated types on damaged files
+            raise PixelClusterError(
+                f"{name}: damaged or truncated image ({_one_line(error)}); copy or export the file again"
+            ) from None
+
+
+def check_still_and_size(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Refuse more than one frame or too many pixels, from the header alone.
+
+    Args:
+        image: an opened, not necessarily decoded, Pillow image.
+        name: how the image is called in messages.
+        max_pixels: largest accepted height x width.
+
+    Raises:
+        PixelClusterError: with the frame count, or the size and the cap.
+    """
+    width, height = image.size
+    if width < 1 or height < 1:
+        raise PixelClusterError(f"{name}: the image is {width} x {height} pixels; at least 1 x 1 is needed")
+    if width * height > max_pixels:
+        raise PixelClusterError(
+            f"{name}: {width} x {height} pixels = {width * height / 1e6:.1f} megapixels, over the cap of "
+            f"{max_pixels / 1e6:g}; raise the cap (--max-pixels, max_pixels=) or shrink the image"
+        )
+    # An MPO is a JPEG photo with extra views (a thumbnail, the other eye): its first frame is the picture.
+    frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
+    if frames > 1:
+        raise PixelClusterError(
+            f"{name}: {frames} frames or pages, but one still image is needed; "
+            "save the wanted frame on its own (Pillow: image.seek(i); image.copy())"
+        )
+
+
+def _check_regular_file(path: Path) -> None:
+    name = show_path(path)
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise PixelClusterError(f"{name}: no such file; check the path") from None
+    except PermissionError:
+        raise PixelClusterError(f"{name}: permission denied; make its folder readable (chmod +rx)") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
+        raise PixelClusterError(f"{name}: cannot be opened ({_one_line(error)}); check the path") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise PixelClusterError(f"{name}: is a folder, but one image file is needed; name a file inside it")
+    if not stat.S_ISREG(status.st_mode):
+        raise PixelClusterError(f"{name}: is not a regular file; save the image to disk first")
+    if status.st_size == 0:
+        raise PixelClusterError(f"{name}: the file is empty (0 bytes); copy or export it again")
+
+
+@contextmanager
+def _pillow_cap(max_pixels: int) -> Iterator[None]:
+    """Lift Pillow's process-wide cap (twice MAX_IMAGE_PIXELS) only where the caller allows more."""
+    if Image.MAX_IMAGE_PIXELS is None or max_pixels <= 2 * Image.MAX_IMAGE_PIXELS:
+        yield
+        return
+    with _pillow_cap_lock:
+        saved, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = saved
+
+
+def _one_line(error: BaseException) -> str:
+    text = (error.strerror or "") if isinstance(error, OSError) else ""
+    return " ".join((text or str(error) or type(error).__name__).split())

@@ -1,0 +1,141 @@
+"""What a file or a model folder is, without loading torch."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.decode import FORMATS
+from pixelcluster.io.label_map import read_label_map
+from pixelcluster.io.read import read_image
+
+_LARGEST_HEADER = 100_000_000
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """Tell what a model folder, a weights file, a label map or an image holds.
+
+    Args:
+        path: a folder written by `pixelcluster train`, or a file.
+
+    Returns:
+        Ordered facts, JSON-ready; "kind" says which of the four it is.
+
+    Raises:
+        PixelClusterError: none of the four, or damaged.
+    """
+    if os.path.isdir(path):
+        return _describe_model(path)
+    if path.suffix == ".safetensors":
+        return {"kind": "weights", **_describe_weights(path)}
+    if path.suffix.lower() == ".npz" or _holds_ids(path):
+        return _describe_label_map(path)
+    return _describe_image(path)
+
+
+def _describe_model(folder: Path) -> dict[str, Any]:
+    name = show_path(folder)
+    weights = sorted(folder.glob("*.safetensors"))
+    config = folder / "config.yaml"
+    if not weights or not os.path.isfile(config):
+        raise PixelClusterError(
+            f"{name}: not a model folder (config.yaml and *.safetensors are wanted); train one first"
+        )
+    import yaml
+
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise PixelClusterError(
+            f"{show_path(config)}: cannot be read ({reason}); train the model again"
+        ) from None
+    facts: dict[str, Any] = {"kind": "model", "config": settings}
+    facts["weights"] = {file.name: _describe_weights(file) for file in weights}
+    metrics = folder / "metrics.jsonl"
+    if os.path.isfile(metrics):
+        facts["last_metrics"] = _last_metrics(metrics)
+    return facts
+
+
+def _last_metrics(path: Path) -> object:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        return json.loads(lines[-1]) if lines else {}
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise PixelClusterError(
+            f"{show_path(path)}: cannot be read ({reason}); train the model again"
+        ) from None
+
+
+def _describe_weights(path: Path) -> dict[str, Any]:
+    """Count the tensors named in a safetensors header: 8 bytes of length, then JSON."""
+    name = show_path(path)
+    try:
+        with path.open("rb") as handle:
+            length = int.from_bytes(handle.read(8), "little")
+            if not 2 <= length <= min(_LARGEST_HEADER, os.path.getsize(path)):
+                raise ValueError("no safetensors header")
+            header = json.loads(handle.read(length))
+        if not isinstance(header, Mapping):
+            raise ValueError("no safetensors header")
+        tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
+        parameters = sum(int(np.prod(entry["shape"], dtype=np.int64)) for entry in tensors.values())
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise PixelClusterError(
+            f"{name}: not a safetensors file ({' '.join(str(error).split())}); train the model again"
+        ) from None
+    return {"tensors": len(tensors), "parameters": parameters, "bytes": os.path.getsize(path)}
+
+
+def _holds_ids(path: Path) -> bool:
+    """Whether an image is a label map: marked as ours, or indexed without being a GIF."""
+    try:
+        with Image.open(path, formats=("PNG", "TIFF")) as image:
+            ours = (
+                image.info.get("Software") == "pixelcluster"
+                or getattr(image, "tag_v2", {}).get(305) == "pixelcluster"
+            )
+            return (
+                ours
+                and image.mode not in ("RGB", "RGBA")
+                and "entropy" not in image.info.get("Description", "")
+            )
+    except Exception:  # the image reader says what is wrong with it
+        return False
+
+
+def _describe_label_map(path: Path) -> dict[str, Any]:
+    labels = read_label_map(path)
+    pixels = np.bincount(labels.ravel())
+    return {
+        "kind": "label map",
+        "height": labels.shape[0],
+        "width": labels.shape[1],
+        "n_clusters": int((pixels > 0).sum()),
+        "shares": {int(i): round(float(pixels[i] / labels.size), 6) for i in np.flatnonzero(pixels)},
+    }
+
+
+def _describe_image(path: Path) -> dict[str, Any]:
+    picture = read_image(path)
+    with Image.open(path, formats=FORMATS) as image:
+        file_format, mode = image.format, image.mode
+    return {
+        "kind": "image",
+        "format": file_format,
+        "mode": mode,
+        "height": picture.shape[0],
+        "width": picture.shape[1],
+        "megapixels": round(picture.shape[0] * picture.shape[1] / 1e6, 3),
+        "mean_colour": [round(float(v), 4) for v in picture.mean((0, 1))],
+        "bytes": os.path.getsize(path),
+    }

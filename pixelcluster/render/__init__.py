@@ -1,0 +1,1 @@
+"""Pictures of label maps: palettes, overlays, contact sheets."""

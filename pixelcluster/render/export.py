@@ -1,0 +1,169 @@
+"""Label maps to pictures."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.label_map import png_note, read_label_map, read_label_palette
+from pixelcluster.io.naming import Place, plan_places, refuse_replacing_inputs
+from pixelcluster.io.read import SUFFIXES, read_image
+from pixelcluster.io.write import atomic_write, make_folder
+from pixelcluster.render.overlay import overlay
+from pixelcluster.render.palette import PALETTES, categorical, make_palette
+from pixelcluster.render.palette_file import read_palette
+
+_LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".npz")
+
+
+@dataclass(frozen=True)
+class Look:
+    """How label maps become pictures."""
+
+    palette: str | None = None
+    """A name in `PALETTES`, a palette file, or None for the map's own colours, else categorical."""
+    image: Path | None = None
+    """The picture under the colours, or the folder of pictures, found by stem."""
+    opacity: float = 0.5
+    """Of the colours over the picture, 0 to 1."""
+    max_pixels: int = MAX_PIXELS
+
+
+def colourise(path: Path, look: Look) -> Image.Image:
+    """Draw one label map.
+
+    Args:
+        path: a label map that `read_label_map` reads.
+        look: palette and picture.
+
+    Returns:
+        RGB picture of the label map's size.
+
+    Raises:
+        PixelClusterError: unreadable files, sizes that differ, or a palette with too few colours.
+    """
+    labels = read_label_map(path, max_pixels=look.max_pixels)
+    picture = None
+    if look.image is not None:
+        source = matching_image(path, look.image) if os.path.isdir(look.image) else look.image
+        picture = read_image(source, max_pixels=look.max_pixels)
+        if picture.shape[:2] != labels.shape:
+            raise PixelClusterError(
+                f"{show_path(path)}: label map is {labels.shape[1]} x {labels.shape[0]}, but "
+                f"{show_path(source)} is "
+                f"{picture.shape[1]} x {picture.shape[0]}; give the image it was made from"
+            )
+    colours = _colours(path, labels, look.palette, picture)
+    if picture is None:
+        return Image.fromarray(colours[labels])
+    return overlay(picture, labels, colours, opacity=look.opacity)
+
+
+def export_pictures(
+    inputs: Sequence[Path], output: Path, look: Look, *, overwrite: bool = False
+) -> tuple[list[Path], list[str]]:
+    """Draw label maps into a folder as ``<stem>_colour.png``, going on past bad ones.
+
+    Args:
+        inputs: label maps, and folders, searched recursively for .png, .tif and .npz (in a folder written by
+            `pixelcluster segment`, only the label maps are taken).
+        output: the folder.
+        look: palette and picture.
+        overwrite: replace existing pictures.
+
+    Returns:
+        The files written, and one message for each input that failed.
+    """
+    groups, failures = [], []
+    for item in inputs:
+        found = _label_maps_below(item) if os.path.isdir(item) else [item]
+        if not found:
+            failures.append(
+                f"{show_path(item)}: no label map in this folder; known suffixes are .png, .tif and .npz"
+            )
+        groups.append((item, found))
+    written = []
+    places = plan_places(groups, output)
+    for place in places:
+        try:
+            written.append(_export(place, look, overwrite, [p.source for p in places]))
+        except PixelClusterError as error:
+            failures.append(str(error))
+    return written, failures
+
+
+def matching_image(label_map: Path, folder: Path) -> Path:
+    """Find the picture a label map was made from: same stem, without ``_labels``.
+
+    Args:
+        label_map: for example ``cat_labels.png``.
+        folder: where ``cat.jpg`` lies.
+
+    Returns:
+        The picture.
+
+    Raises:
+        PixelClusterError: none, or several.
+    """
+    stem = label_map.stem.removesuffix("_labels")
+    found = [
+        p
+        for p in sorted(folder.iterdir())
+        if p.stem == stem and p.suffix.lower() in SUFFIXES and p != label_map
+    ]
+    if len(found) != 1:
+        raise PixelClusterError(
+            f"{show_path(label_map)}: {len(found)} images named {stem!r} in {show_path(folder)}, wanted 1; "
+            "pass the one with --image"
+        )
+    return found[0]
+
+
+def _export(place: Place, look: Look, overwrite: bool, sources: Sequence[Path]) -> Path:
+    place = Place(place.source, place.folder, place.stem.removesuffix("_labels"))
+    target = place.file("_colour.png")
+    refuse_replacing_inputs([target], sources)
+    picture = colourise(place.source, look)
+    make_folder(target.parent)
+    with atomic_write(target, overwrite=overwrite) as temporary:
+        picture.save(temporary, "PNG", pnginfo=png_note("coloured label map"))
+    return target
+
+
+def _label_maps_below(folder: Path) -> list[Path]:
+    files = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        files += [Path(root, name) for name in sorted(names) if not name.startswith(".")]
+    files = [path for path in files if path.suffix.lower() in _LABEL_SUFFIXES]
+    return [path for path in files if path.stem.endswith("_labels")] or files
+
+
+def _colours(
+    path: Path, labels: NDArray[np.int32], palette: str | None, picture: NDArray[np.float32] | None
+) -> NDArray[np.uint8]:
+    n_ids = int(labels.max()) + 1
+    if palette in PALETTES:
+        return make_palette(palette, n_ids, image=picture, label_map=labels)
+    own = read_label_palette(path) if palette is None else None
+    if palette is None and (own is None or len(own) < n_ids):
+        return categorical(n_ids)
+    if palette is not None and not os.path.exists(Path(palette)):
+        raise PixelClusterError(
+            f"{palette}: no such palette; choose {', '.join(PALETTES)} or name a palette file"
+        )
+    colours = own if own is not None else read_palette(str(palette))
+    if len(colours) < n_ids:
+        raise PixelClusterError(
+            f"{palette}: holds {len(colours)} colours, but {show_path(path)} has ids up to {n_ids - 1}; add "
+            "colours"
+        )
+    return colours

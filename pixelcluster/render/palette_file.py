@@ -1,0 +1,115 @@
+"""Palettes in files: "r g b" lines, JSON, or GIMP."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.write import atomic_write
+
+_LARGEST_FILE = 1_000_000
+_COLOUR_LINE = re.compile(r"\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:\s+(?!\d).*)?$")
+
+
+def read_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Read colours, one a cluster, from a text file.
+
+    Args:
+        path: ``.json`` holds a list of ``[r, g, b]`` or ``"#rrggbb"``; anything else holds one ``r g b`` a
+            line, blank lines and lines starting with # skipped, which also covers GIMP's ``.gpl`` with its
+            header.
+
+    Returns:
+        (K, 3) uint8, K >= 1.
+
+    Raises:
+        PixelClusterError: unreadable, empty, or a line that is no colour; the line is named.
+    """
+    name = show_path(path)
+    try:
+        if os.path.getsize(path) > _LARGEST_FILE:
+            raise PixelClusterError(
+                f"{name}: larger than 1 MB, so not a palette; wanted text with one 'r g b' a line"
+            )
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise PixelClusterError(
+            f"{name}: cannot be read as a palette ({reason}); wanted one 'r g b' a line"
+        ) from None
+    colours = _from_json(text, name) if Path(path).suffix.lower() == ".json" else _from_lines(text, name)
+    if not colours:
+        raise PixelClusterError(f"{name}: holds no colour; wanted one 'r g b' a line")
+    return np.array(colours, dtype=np.uint8)
+
+
+def write_palette(
+    path: str | os.PathLike[str], palette: NDArray[np.uint8], *, overwrite: bool = False
+) -> None:
+    """Write colours so that `read_palette` (and, for ``.gpl``, GIMP and Inkscape) read them.
+
+    Args:
+        path: ``.json``, ``.gpl``, or any other suffix for plain lines.
+        palette: (K, 3) uint8.
+        overwrite: replace an existing file.
+
+    Raises:
+        PixelClusterError: the file cannot be written.
+    """
+    suffix = Path(path).suffix.lower()
+    rows = [[int(v) for v in colour] for colour in palette]
+    if suffix == ".json":
+        text = json.dumps(rows) + "\n"
+    elif suffix == ".gpl":
+        lines = [f"{r:3} {g:3} {b:3}\tcluster {i}" for i, (r, g, b) in enumerate(rows)]
+        text = "\n".join(["GIMP Palette", "Name: pixelcluster", "#", *lines]) + "\n"
+    else:
+        text = "".join(f"{r} {g} {b}\n" for r, g, b in rows)
+    with atomic_write(path, overwrite=overwrite) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _from_json(text: str, name: str) -> list[list[int]]:
+    try:
+        entries = json.loads(text)
+    except (ValueError, RecursionError):
+        raise PixelClusterError(
+            f"{name}: not valid JSON; wanted [[r, g, b], ...] or ['#rrggbb', ...]"
+        ) from None
+    if not isinstance(entries, list):
+        raise PixelClusterError(f"{name}: the JSON is no list; wanted [[r, g, b], ...] or ['#rrggbb', ...]")
+    return [_json_colour(entry, f"{name}, entry {i}") for i, entry in enumerate(entries)]
+
+
+def _json_colour(entry: object, where: str) -> list[int]:
+    if isinstance(entry, str) and re.fullmatch("#[0-9a-fA-F]{6}", entry):
+        return list(bytes.fromhex(entry[1:]))
+    if isinstance(entry, list) and len(entry) == 3 and all(type(v) is int and 0 <= v <= 255 for v in entry):
+        return entry
+    raise PixelClusterError(
+        f"{where}: {json.dumps(entry)[:40]} is no colour; wanted [r, g, b] from 0 to 255 or '#rrggbb'"
+    )
+
+
+def _from_lines(text: str, name: str) -> list[list[int]]:
+    colours = []
+    lines = text.splitlines()
+    gimp = bool(lines) and lines[0].strip() == "GIMP Palette"
+    for number, line in enumerate(lines, 1):
+        header = gimp and (number == 1 or re.match(r"\s*(Name|Columns):", line))
+        if header or not line.strip() or line.lstrip().startswith("#"):
+            continue
+        match = _COLOUR_LINE.match(line)
+        values = [int(v) for v in match.groups()] if match else [256]
+        if max(values) > 255:
+            raise PixelClusterError(
+                f"{name}, line {number}: {line.strip()[:40]!r} is no colour; wanted 'r g b', each 0 to 255"
+            )
+        colours.append(values)
+    return colours

@@ -1,0 +1,110 @@
+"""`pixelcluster.segment`: one image, no trained model."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.read import ImageLike, read_image
+from pixelcluster.segmenting.segmentation import Segmentation
+
+_BAND = 1_000_000
+
+
+def segment(
+    image: ImageLike,
+    k: int | None = None,
+    *,
+    stack: str | None = None,
+    mode: Literal["fast", "exact"] = "fast",
+    seed: int = 0,
+    probabilities: bool = False,
+    device: str = "auto",
+    max_pixels: int = MAX_PIXELS,
+) -> Segmentation:
+    """Segment one image by fitting on the image itself.
+
+    Args:
+        image: path, PIL image, numpy array (H, W[, 1|3|4]) or torch tensor ([1|3|4,] H, W); see `read_image`.
+        k: number of clusters; chosen from the image where not given.
+        stack: target stack for the full generator model, for example "texture"; without one, and in mode
+            "fast", a quick colour and texture model is used.
+        mode: "fast", or "exact" to fit the generator to this image and run its chains (minutes, not seconds).
+        seed: same seed, same result.
+        probabilities: also return probabilities and entropy.
+        device: "auto", "cpu" or "cuda", for the full model.
+        max_pixels: largest accepted height x width of a file.
+
+    Returns:
+        The segmentation. Asking for more clusters than the image has distinct colours warns and returns
+        fewer.
+
+    Raises:
+        PixelClusterError: unreadable image, or k below 1.
+    """
+    started = time.perf_counter()
+    if k is not None and k < 1:
+        raise PixelClusterError(f"k is {k}; wanted at least 1 cluster, or None to choose")
+    picture = read_image(image, max_pixels=max_pixels)
+    possible = count_colours(picture, at_least=2 if k is None else k)
+    if k is not None and possible < k:
+        warnings.warn(
+            f"asked for {k} clusters, but the image has {possible} distinct colour{'s' * (possible > 1)}: "
+            f"returning {possible}",
+            PixelClusterWarning,
+            stacklevel=2,
+        )
+        k = possible
+    info: dict[str, object] = {"mode": mode, "seed": seed, "stack": stack}
+    if k == 1 or possible == 1:
+        labels = np.zeros(picture.shape[:2], dtype=np.int32)
+        certain = np.ones((1, *labels.shape), dtype=np.float32) if probabilities else None
+    elif stack is None and mode == "fast":
+        from pixelcluster.segmenting.single import segment_image
+
+        found = segment_image(picture, n_clusters=k, seed=seed, probabilities=probabilities)
+        labels, certain = found.label_map, found.probabilities
+    else:
+        from pixelcluster.estimator import PixelCluster
+
+        model = PixelCluster(n_clusters=k, stack=stack, seed=seed, device=device).fit([picture])
+        found = model.predict(picture, mode=mode, probabilities=probabilities)
+        labels, certain = found.label_map, found.probabilities
+    n_clusters = len(certain) if certain is not None else int(labels.max()) + 1
+    info |= {"n_clusters": n_clusters, "seconds": time.perf_counter() - started}
+    return Segmentation.build(picture, labels, n_clusters, probabilities=certain, info=info)
+
+
+def count_colours(image: NDArray[np.float32], *, at_least: int) -> int:
+    """Count distinct pixels, stopping early; memory stays small on large images.
+
+    Args:
+        image: (H, W, 3).
+        at_least: stop as soon as this many are known.
+
+    Returns:
+        The exact number where it is below `at_least`, else some number from `at_least` up.
+    """
+    keys = image.reshape(-1, 3)
+    # A fixed stride sees the whole image, where the first rows may all be sky; it settles most photographs.
+    sample = keys[:: max(1, len(keys) // (64 * at_least))]
+    known = np.unique(_pixel_keys(sample))
+    for start in range(0, len(keys), _BAND):
+        if len(known) >= at_least:
+            break
+        known = np.union1d(known, _pixel_keys(keys[start : start + _BAND]))
+    return len(known)
+
+
+def _pixel_keys(pixels: NDArray[np.float32]) -> NDArray[np.uint64]:
+    """Mix the 96 bits of each pixel into 64: sorting numbers is far quicker than sorting rows."""
+    bits = np.ascontiguousarray(pixels).view(np.uint32).astype(np.uint64)
+    odd = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
+    keys: NDArray[np.uint64] = (bits * odd).sum(axis=1, dtype=np.uint64)  # wraps around, as a hash may
+    return keys

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from pixelcluster.cli.main import cli
+from pixelcluster.cli.progress import live_line, track, training_line
+
+
+@pytest.fixture
+def label_map(photo: Callable[..., Path], fake_single: None) -> Path:
+    path = photo("cat.png")
+    assert CliRunner().invoke(cli, ["segment", str(path), "-k", "4", "--no-overlay"]).exit_code == 0
+    return path.with_name("cat_labels.png")
+
+
+def test_export_and_its_thin_face_agree(label_map: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(
+        cli, ["export", str(label_map), "-o", str(tmp_path / "a"), "--palette", "grey"]
+    )
+    assert result.exit_code == 0, result.output
+    tool = Path(__file__).parents[2] / "tools" / "colorize.py"
+    arguments = [str(label_map), "-o", str(tmp_path / "b"), "--palette", "grey"]
+    subprocess.run(
+        [sys.executable, str(tool), *arguments], check=True, env={"PYTHONPATH": str(tool.parents[1])}
+    )
+    assert (tmp_path / "a/cat_colour.png").read_bytes() == (tmp_path / "b/cat_colour.png").read_bytes()
+
+
+def test_export_over_the_image_and_errors(label_map: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    options = ["-o", out, "--image", str(tmp_path / "cat.png"), "--opacity", "0.3"]
+    assert CliRunner().invoke(cli, ["export", str(label_map), *options]).exit_code == 0
+    result = CliRunner().invoke(
+        cli, ["export", str(label_map), str(tmp_path / "gone.png"), *options, "--overwrite"]
+    )
+    assert result.exit_code == 1
+    assert result.stderr.count("error: ") == 1
+    assert "cat_colour.png" in result.stdout
+
+
+def test_info(label_map: Path) -> None:
+    result = CliRunner().invoke(cli, ["info", str(label_map)])
+    assert result.exit_code == 0
+    assert "label map" in result.stdout
+    facts = json.loads(CliRunner().invoke(cli, ["info", str(label_map), "--json"]).stdout)
+    assert facts["n_clusters"] == 4
+    result = CliRunner().invoke(cli, ["info", str(label_map.parent)])
+    assert result.exit_code == 1
+    assert "not a model folder" in result.stderr
+
+
+def test_training_line() -> None:
+    state = {
+        "step": 12,
+        "objective": 0.5,
+        "shares": [0.25, 0.75],
+        "steps_per_second": 8.0,
+        "seconds_left": 200.0,
+    }
+    assert training_line(state) == "step 12  objective 0.5000  shares 25 75 %  8.0 steps/s  3:20 left"
+    assert training_line({}) == ""
+
+
+def test_progress_is_quiet_when_piped(capfd: pytest.CaptureFixture[str]) -> None:
+    with live_line() as show:
+        show({"step": 1})
+    assert list(track(iter([1, 2]), 2, "x")) == [1, 2]
+    assert capfd.readouterr().out == ""

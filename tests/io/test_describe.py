@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.describe import describe
+from pixelcluster.io.label_map import encode_label_map
+from pixelcluster.render.palette import categorical
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    header = json.dumps({"w": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(24))
+    (tmp_path / "config.yaml").write_text("n_clusters: 4\n")
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n')
+    return tmp_path
+
+
+def test_model_folder(model: Path) -> None:
+    facts = describe(model)
+    assert facts["kind"] == "model"
+    assert facts["config"] == {"n_clusters": 4}
+    assert facts["weights"]["model.safetensors"]["parameters"] == 6
+    assert facts["last_metrics"] == {"step": 2}
+    assert describe(model / "model.safetensors")["tensors"] == 1
+
+
+def test_damaged_models_are_one_line(model: Path) -> None:
+    (model / "metrics.jsonl").write_text("{")
+    with pytest.raises(PixelClusterError, match=r"metrics\.jsonl"):
+        describe(model)
+    (model / "config.yaml").write_text("!!python/object/apply:os.system ['true']")
+    with pytest.raises(PixelClusterError, match=r"config\.yaml"):
+        describe(model)
+    for content in (b"", b"x" * 100, (2).to_bytes(8, "little") + b"[]", (4).to_bytes(8, "little") + b'{"a"'):
+        (model / "model.safetensors").write_bytes(content)
+        with pytest.raises(PixelClusterError, match="not a safetensors file"):
+            describe(model / "model.safetensors")
+    (model / "config.yaml").unlink()
+    with pytest.raises(PixelClusterError, match="not a model folder"):
+        describe(model)
+
+
+def test_label_maps_and_images(tmp_path: Path) -> None:
+    ids = np.array([[0, 0, 2, 0]], dtype=np.int32)
+    for suffix in ("png", "tif", "npz"):
+        encode_label_map(tmp_path / f"m.{suffix}", ids, categorical(3), suffix)  # type: ignore[arg-type]
+        facts = describe(tmp_path / f"m.{suffix}")
+        assert (facts["kind"], facts["n_clusters"], facts["shares"]) == ("label map", 2, {0: 0.75, 2: 0.25})
+    Image.new("RGB", (4, 2), (255, 0, 0)).save(tmp_path / "photo.png")
+    facts = describe(tmp_path / "photo.png")
+    assert (facts["kind"], facts["width"], facts["height"], facts["mean_colour"]) == (
+        "image",
+        4,
+        2,
+        [1, 0, 0],
+    )
+    with pytest.raises(PixelClusterError, match="no such file"):
+        describe(tmp_path / "gone.png")

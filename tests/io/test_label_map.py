@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.io
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.label_map import (
+    encode_label_map,
+    label_format,
+    palette_with_ids,
+    read_label_map,
+    read_label_palette,
+)
+from pixelcluster.render.palette import categorical
+
+
+def every_id(n_ids: int) -> np.ndarray:
+    width = int(np.ceil(np.sqrt(n_ids)))
+    return (np.arange(width * width) % n_ids).reshape(width, width).astype(np.int32)
+
+
+@pytest.mark.parametrize("n_ids", [1, 2, 3, 5, 16, 17, 100, 256])
+def test_indexed_png_gives_ids_in_three_readers(tmp_path: Path, n_ids: int) -> None:
+    path, ids = tmp_path / "m.png", every_id(n_ids)
+    encode_label_map(path, ids, categorical(n_ids), "png")
+    with Image.open(path) as image:
+        assert image.mode == "P"
+        np.testing.assert_array_equal(np.asarray(image), ids)
+    # The two lines of the documentation.
+    np.testing.assert_array_equal(skimage.io.imread(path) @ (1, 6, 36) % 256, ids)
+    np.testing.assert_array_equal(cv2.imread(str(path)) @ (36, 6, 1) % 256, ids)
+    np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED) @ (36, 6, 1) % 256, ids)
+    np.testing.assert_array_equal(read_label_map(path), ids)
+
+
+@pytest.mark.parametrize(
+    ("n_ids", "suffix", "dtype"),
+    [
+        (257, "png", np.uint16),
+        (65536, "png", np.uint16),
+        (5, "tif", np.uint8),
+        (256, "tif", np.uint8),
+        (257, "tif", np.uint16),
+        (65537, "tif", np.int32),
+    ],
+)
+def test_grey_files_give_ids_plainly_in_three_readers(
+    tmp_path: Path, n_ids: int, suffix: str, dtype: type
+) -> None:
+    path, ids = tmp_path / f"m.{suffix}", every_id(n_ids)
+    encode_label_map(path, ids, categorical(n_ids), label_format(path))
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(np.asarray(image), ids)
+    by_opencv = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    by_skimage = skimage.io.imread(path)
+    assert by_opencv.dtype == by_skimage.dtype == dtype
+    np.testing.assert_array_equal(by_opencv, ids)
+    np.testing.assert_array_equal(by_skimage, ids)
+    np.testing.assert_array_equal(read_label_map(path), ids)
+
+
+def test_the_depth_follows_k_not_the_ids_present(tmp_path: Path) -> None:
+    encode_label_map(tmp_path / "m.png", every_id(3), categorical(300), "png")
+    with Image.open(tmp_path / "m.png") as image:
+        assert image.mode.startswith("I;16")
+
+
+def test_npz_round_trip(tmp_path: Path) -> None:
+    path, ids = tmp_path / "m.npz", every_id(4)
+    p, entropy = np.full((4, 2, 2), 0.25, dtype=np.float32), np.ones((2, 2), dtype=np.float32)
+    encode_label_map(path, ids, categorical(4), "npz", probabilities=p, entropy=entropy)
+    with np.load(path, allow_pickle=False) as arrays:
+        assert set(arrays) == {"label_map", "palette", "probabilities", "entropy"}
+        np.testing.assert_array_equal(arrays["probabilities"], p)
+    np.testing.assert_array_equal(read_label_map(path), ids)
+    np.testing.assert_array_equal(read_label_palette(path), categorical(4))
+
+
+def test_more_ids_than_a_png_holds(tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError, match=r"65537 .* \.tif"):
+        encode_label_map(tmp_path / "m.png", every_id(65537), categorical(4), "png")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(*[st.integers(0, 255)] * 3), min_size=1, max_size=256))
+def test_any_palette_can_carry_ids(colours: list[tuple[int, int, int]]) -> None:
+    wanted = np.array(colours, dtype=np.uint8)
+    carried = palette_with_ids(wanted)
+    np.testing.assert_array_equal(carried @ (1, 6, 36) % 256, np.arange(len(wanted)))
+    assert np.abs(carried.astype(int) - wanted.clip(3, 252)).max() <= 3
+
+
+def test_embedded_palette_is_read_back(tmp_path: Path) -> None:
+    encode_label_map(tmp_path / "m.png", every_id(5), categorical(5), "png")
+    np.testing.assert_array_equal(read_label_palette(tmp_path / "m.png"), palette_with_ids(categorical(5)))
+    encode_label_map(tmp_path / "m.tif", every_id(5), categorical(5), "tif")
+    assert read_label_palette(tmp_path / "m.tif") is None
+
+
+def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (4, 4)).save(tmp_path / "photo.png")
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    np.savez(tmp_path / "float.npz", label_map=np.zeros((3, 3)))
+    np.savez(tmp_path / "big.npz", label_map=np.zeros((300, 300), dtype=np.int32))
+    np.savez(tmp_path / "pickled.npz", label_map=np.array([{}], dtype=object))
+    (tmp_path / "text.npz").write_text("hello")
+    (tmp_path / "pickle.npz").write_bytes(pickle.dumps({"label_map": 1}))
+    Image.fromarray(np.array([[-1, 2]], dtype=np.int32)).save(tmp_path / "negative.tif")
+    for name, word in [
+        ("photo.png", "RGB picture"),
+        ("other.npz", "no array named label_map"),
+        ("float.npz", "float64"),
+        ("big.npz", "megapixels"),
+        ("pickled.npz", "object"),
+        ("text.npz", "cannot be read"),
+        ("pickle.npz", "cannot be read"),
+        ("gone.npz", "No such file"),
+        ("negative.tif", "negative id -1"),
+    ]:
+        with pytest.raises(PixelClusterError, match=word) as caught:
+            read_label_map(tmp_path / name, max_pixels=10_000)
+        assert "\n" not in str(caught.value)
+
+
+def test_label_format_by_suffix() -> None:
+    assert [label_format(f"x.{s}") for s in ("png", "TIF", "tiff", "npz")] == ["png", "tif", "tif", "npz"]
+    with pytest.raises(PixelClusterError, match=r"\.jpg"):
+        label_format("x.jpg")

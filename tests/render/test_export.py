@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.label_map import encode_label_map, palette_with_ids
+from pixelcluster.render.export import Look, colourise, export_pictures
+from pixelcluster.render.palette import categorical
+
+IDS = np.array([[0, 1, 2], [2, 1, 0]], dtype=np.int32)
+
+
+@pytest.fixture
+def label_map(tmp_path: Path) -> Path:
+    path = tmp_path / "maps" / "cat_labels.png"
+    path.parent.mkdir()
+    encode_label_map(path, IDS, categorical(3), "png")
+    return path
+
+
+def test_own_colours_then_categorical(label_map: Path) -> None:
+    np.testing.assert_array_equal(
+        np.asarray(colourise(label_map, Look())), palette_with_ids(categorical(3))[IDS]
+    )
+    plain = label_map.with_name("dog.tif")
+    encode_label_map(plain, IDS, categorical(3), "tif")
+    np.testing.assert_array_equal(np.asarray(colourise(plain, Look())), categorical(3)[IDS])
+
+
+def test_palette_files_and_mean_colours(label_map: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("1 2 3\n4 5 6\n7 8 9\n")
+    picture = colourise(label_map, Look(palette=str(tmp_path / "p.txt")))
+    np.testing.assert_array_equal(np.asarray(picture)[0], [[1, 2, 3], [4, 5, 6], [7, 8, 9]])
+    Image.new("RGB", (3, 2), (9, 200, 30)).save(tmp_path / "cat.png")
+    flat = colourise(label_map, Look(palette="mean", image=tmp_path, opacity=1))
+    assert np.asarray(flat).reshape(-1, 3).max(0)[1] >= 200
+    (tmp_path / "short.txt").write_text("1 2 3\n")
+    for palette, word in (("short.txt", "holds 1 colours"), ("gone.txt", "no such palette")):
+        with pytest.raises(PixelClusterError, match=word):
+            colourise(label_map, Look(palette=str(tmp_path / palette)))
+
+
+def test_images_must_fit(label_map: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (5, 5)).save(tmp_path / "cat.jpg")
+    with pytest.raises(PixelClusterError, match="3 x 2"):
+        colourise(label_map, Look(image=tmp_path / "cat.jpg"))
+    Image.new("RGB", (3, 2)).save(tmp_path / "cat.png")
+    with pytest.raises(PixelClusterError, match="2 images named 'cat'"):
+        colourise(label_map, Look(image=tmp_path))
+
+
+def test_a_folder_goes_on_past_bad_maps(label_map: Path, tmp_path: Path) -> None:
+    (label_map.parent / "bad_labels.png").write_text("no")
+    Image.new("RGB", (3, 2)).save(label_map.parent / "cat_overlay.png")
+    written, failures = export_pictures([label_map.parent], tmp_path / "out", Look())
+    assert written == [tmp_path / "out" / "cat_colour.png"]
+    assert len(failures) == 1
+    assert "bad_labels.png" in failures[0]
+    _, failures = export_pictures([label_map], tmp_path / "out", Look())
+    assert "--overwrite" in failures[0]
+    assert export_pictures([label_map], tmp_path / "out", Look(), overwrite=True)[1] == []

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import GimpPaletteFile
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.render.palette import categorical
+from pixelcluster.render.palette_file import read_palette, write_palette
+
+
+@pytest.mark.parametrize("name", ["p.txt", "p.json", "p.gpl"])
+def test_round_trip(tmp_path: Path, name: str) -> None:
+    write_palette(tmp_path / name, categorical(9))
+    np.testing.assert_array_equal(read_palette(tmp_path / name), categorical(9))
+
+
+def test_pillow_reads_the_gimp_file(tmp_path: Path) -> None:
+    write_palette(tmp_path / "p.gpl", categorical(5))
+    with (tmp_path / "p.gpl").open("rb") as handle:
+        data, _ = GimpPaletteFile.GimpPaletteFile(handle).getpalette()
+    assert data[:15] == categorical(5).tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p.txt", "# sky\n1 2 3\n\n 4,5, 6 grass\n"),
+        ("p.json", '[[1, 2, 3], "#040506"]'),
+        ("p.gpl", "GIMP Palette\nName: x 1 2 3\nColumns: 4\n#\n  1   2   3\tsky 9\n4 5 6\n"),
+    ],
+)
+def test_hand_written_files(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    np.testing.assert_array_equal(read_palette(tmp_path / name), [[1, 2, 3], [4, 5, 6]])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "word"),
+    [
+        ("p.txt", "1 2 3\n1 2\n", "line 2"),
+        ("p.txt", "1 2 256\n", "line 1"),
+        ("p.txt", "1 2 3 4\n", "line 1"),
+        ("p.txt", "\n# nothing\n", "no colour"),
+        ("p.json", "{", "JSON"),
+        ("p.json", '{"a": 1}', "no list"),
+        ("p.json", "[[1, 2, true]]", "entry 0"),
+        ("p.json", '["red"]', "entry 0"),
+        ("p.txt", "\udcff", "not a text file"),
+    ],
+)
+def test_bad_files_name_the_place(tmp_path: Path, name: str, text: str, word: str) -> None:
+    (tmp_path / name).write_text(text, errors="surrogateescape")
+    with pytest.raises(PixelClusterError, match=word) as caught:
+        read_palette(tmp_path / name)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_and_huge_files(tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError, match="No such file"):
+        read_palette(tmp_path / "gone.txt")
+    (tmp_path / "huge.txt").write_text("1 2 3\n" * 200_000)
+    with pytest.raises(PixelClusterError, match="1 MB"):
+        read_palette(tmp_path / "huge.txt")

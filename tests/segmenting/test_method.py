@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.segmenting.method import Method, make_segmenter
+from pixelcluster.segmenting.segmentation import Segmentation
+
+
+class FakeModel:
+    """Counts loads and keeps how it was called."""
+
+    loads: list[tuple[Any, ...]]
+    predictions: list[dict[str, Any]]
+    fitted: list[dict[str, Any]]
+
+    def __init__(self, **options: Any) -> None:
+        self.fitted.append(options)
+
+    @classmethod
+    def load(cls, folder: Path, **options: Any) -> FakeModel:
+        cls.loads.append((folder, options))
+        return cls.__new__(cls)
+
+    def fit(self, images: list[np.ndarray]) -> FakeModel:
+        assert len(images) == 1
+        return self
+
+    def predict(self, image: np.ndarray, **options: Any) -> Segmentation:
+        self.predictions.append(options)
+        return Segmentation.build(image, np.zeros(image.shape[:2], dtype=np.int32), 2)
+
+
+@pytest.fixture(autouse=True)
+def estimator(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("pixelcluster.estimator")
+    FakeModel.loads, FakeModel.predictions, FakeModel.fitted = [], [], []
+    module.PixelCluster = FakeModel  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "pixelcluster.estimator", module)
+
+
+def test_a_model_is_loaded_once_for_all_images(photo: Callable[..., Path], tmp_path: Path) -> None:
+    one = make_segmenter(Method(model=tmp_path, mode="exact", seed=4, device="cpu", probabilities=True))
+    one(photo("a.png"))
+    one(photo("b.png"))
+    assert FakeModel.loads == [(tmp_path, {"device": "cpu", "seed": 4})]
+    assert FakeModel.predictions == [{"mode": "exact", "probabilities": True}] * 2
+
+
+def test_the_pixel_cap_holds_with_a_model(photo: Callable[..., Path], tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError, match="over the cap"):
+        make_segmenter(Method(model=tmp_path, max_pixels=100))(photo("a.png"))
+
+
+@pytest.mark.parametrize("method", [Method(stack="rgb", n_clusters=3), Method(mode="exact", n_clusters=3)])
+def test_a_stack_or_exact_mode_fits_the_generator(photo: Callable[..., Path], method: Method) -> None:
+    make_segmenter(method)(photo("a.png"))
+    assert FakeModel.fitted == [{"n_clusters": 3, "stack": method.stack, "seed": 0, "device": "auto"}]
+    assert FakeModel.predictions == [{"mode": method.mode, "probabilities": False}]
