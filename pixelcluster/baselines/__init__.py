@@ -1,0 +1,1 @@
+"""Methods to compare with, behind one interface (`base.Baseline`), one file each."""

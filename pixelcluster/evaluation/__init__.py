@@ -1,0 +1,1 @@
+"""Benchmarks: methods run over a data set and scored; the tools only parse and print."""
