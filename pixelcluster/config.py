@@ -1,0 +1,197 @@
+"""Settings of a run, as pydantic models; `configs/*.yaml` are instances of them.
+
+Every field has a default, unknown keys are refused with the nearest valid name, and the settings a model was
+fitted with travel in its `config.yaml`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pixelcluster.errors import PixelClusterError, show_path
+
+PositiveInt = Annotated[int, Field(ge=1)]
+PositiveFloat = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TargetSettings(_Section):
+    """What the generator has to explain; see `pixelcluster.targets`."""
+
+    stack: str = "encoder"
+    """Names of `targets/` joined by "+"."""
+    label_stride: PositiveInt = 4
+    """Pixels a label cell and axis."""
+    image_side: Annotated[int, Field(ge=16)] | None = 256
+    """Longest side images are shrunk to before anything else, in pixels; none: native resolution, in tiles."""
+    options: dict[str, dict[str, object]] = {}
+    """Options of each named stack, as `{encoder: {scales: [2, 3]}}`."""
+
+
+class GeneratorSettings(_Section):
+    """The generator; see `pixelcluster.model.generator`."""
+
+    form: Literal["heads", "convolutional"] = "heads"
+    """heads: y meets the trunk in per-pixel affine heads; convolutional: the one-hot y-map is convolved."""
+    latent_channels: Annotated[int, Field(ge=0)] = 4
+    """d; 0 switches z off."""
+    latent_stride: PositiveInt | None = None
+    """Label cells a latent cell and axis; none: one latent cell an image, its appearance."""
+    width: PositiveInt = 32
+    noise: Literal["isotropic", "full"] = "isotropic"
+    sigma: PositiveFloat | None = None
+    """Standard deviation of the noise on normalised targets; none: the residual of the start."""
+    sigma_schedule: Literal["fixed", "annealed", "learned"] = "learned"
+    """annealed: from twice sigma down to sigma, geometrically, over the first half of the iterations."""
+
+
+class PriorSettings(_Section):
+    """The prior on the label map; see `pixelcluster.model.prior`. Each part can be switched off."""
+
+    proportions: bool = True
+    """Learn pi; off: uniform."""
+    rows: Annotated[int, Field(ge=0)] = 8
+    """Bands of the row table; 0: position plays no part."""
+    concentration: PositiveFloat | None = 0.02
+    """Dirichlet alpha as a fraction of an image's cells; none: all images share pi."""
+    potts_weight: Annotated[float, Field(ge=0)] = 0.6
+    contrast: PositiveFloat | None = None
+    """Scale of colour differences in the Potts weights, in [0, 1] RGB; none: no contrast sensitivity."""
+    sparsity: Annotated[float, Field(ge=0)] = 0.0
+    """Share of all cells taken from every cluster's count in pi: smaller clusters are pruned."""
+
+
+class SamplerSettings(_Section):
+    """Langevin within Gibbs; see `pixelcluster.sampling.posterior`."""
+
+    langevin_steps: Annotated[int, Field(ge=0)] = 5
+    """Steps on z a visit (the paper: 100 of a short-run chain; here chains persist)."""
+    step_size: PositiveFloat = 0.05
+    gibbs_sweeps: PositiveInt = 2
+    """Sweeps over y a visit."""
+    temperature: Annotated[float, Field(ge=0)] = 1.0
+    """1 samples, 0 takes maxima."""
+    tempering: Annotated[float, Field(ge=1)] = 4.0
+    """Divisor of the evidence: neighbouring pixels are not independent."""
+    inference_rounds: PositiveInt = 10
+    """Alternations of z and y for a new image in exact mode; the first half is burn-in."""
+
+
+class TrainingSettings(_Section):
+    """Learning; see `pixelcluster.training.fit`."""
+
+    start: Literal["random", "kmeans", "spectral"] = "kmeans"
+    start_clusters: PositiveInt | None = None
+    """Clusters of the start, merged down to K by least loss of likelihood; none: K itself."""
+    restarts: PositiveInt = 5
+    """Starts tried; the objective chooses."""
+    epochs: PositiveInt = 20
+    """Visits to every image."""
+    batch_size: PositiveInt = 16
+    learning_rate: PositiveFloat = 2e-3
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    max_clusters: PositiveInt = 20
+    """K at the start where the number of clusters is learned."""
+
+
+class StudentSettings(_Section):
+    """The amortised student; see `pixelcluster.training.student`."""
+
+    enabled: bool = True
+    encoder: str = "tf_efficientnet_lite0"
+    """timm name; the decoder is a feature pyramid network."""
+    pretrained: bool = True
+    """Frozen pretrained encoder; off: the encoder is learned from scratch too."""
+    input_scale: PositiveFloat = 2.0
+    """Factor images are enlarged by before the student sees them."""
+    rounds: PositiveInt = 2
+    """Times student and chains take turns."""
+    epochs: PositiveInt = 6
+    """Passes over the images a round."""
+    batch_size: PositiveInt = 16
+    learning_rate: PositiveFloat = 1e-3
+    consistency: Annotated[float, Field(ge=0)] = 1.0
+    """Weight of the jittered, flipped and cropped view against the plain one."""
+
+
+class RunConfig(_Section):
+    """All settings of a run."""
+
+    n_clusters: PositiveInt | Literal["auto"] = "auto"
+    mode: Literal["fast", "exact"] = "exact"
+    """How the model reads an image where the caller does not say: the student alone, or chains it starts."""
+    targets: TargetSettings = TargetSettings()
+    generator: GeneratorSettings = GeneratorSettings()
+    prior: PriorSettings = PriorSettings()
+    sampler: SamplerSettings = SamplerSettings()
+    training: TrainingSettings = TrainingSettings()
+    student: StudentSettings = StudentSettings()
+
+
+def load_config(path: str | Path) -> RunConfig:
+    """Read a YAML file of settings.
+
+    Args:
+        path: a mapping of `RunConfig` fields; what it leaves out keeps its default.
+
+    Returns:
+        The settings.
+
+    Raises:
+        PixelClusterError: missing file, not YAML, an unknown key (with its nearest valid name) or a wrong value.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+        values = yaml.safe_load(text) or {}
+    except OSError as error:
+        raise PixelClusterError(f"{show_path(path)}: {error.strerror}; wanted a YAML file of settings") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problem = " ".join(str(error).split())
+        raise PixelClusterError(f"{show_path(path)}: is not YAML ({problem}); see configs/ for examples") from error
+    return parse_config(values, show_path(path))
+
+
+def parse_config(values: object, origin: str = "settings") -> RunConfig:
+    """Check a mapping of settings.
+
+    Args:
+        values: nested mapping as read from YAML.
+        origin: where it came from, for the message.
+
+    Raises:
+        PixelClusterError: as `load_config`.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        if first["type"] == "extra_forbidden":
+            hint = _nearest(first["loc"])
+            raise PixelClusterError(f"{origin}: unknown key {where}; {hint}") from error
+        raise PixelClusterError(f"{origin}: {where} is {first['input']!r}: {first['msg']}") from error
+
+
+def dump_config(config: RunConfig) -> str:
+    """Return the settings as YAML that `load_config` reads back."""
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    """Return a hint for an unknown key at a location."""
+    section: type[BaseModel] = RunConfig
+    for part in location[:-1]:
+        annotation = section.model_fields[str(part)].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            section = annotation
+    names = list(section.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), names, n=1)
+    return f"did you mean {close[0]}?" if close else f"wanted one of {', '.join(names)}"

@@ -1,0 +1,207 @@
+"""`PixelCluster`: fit on images, predict on images, save and load."""
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pixelcluster.config import RunConfig, load_config
+from pixelcluster.data.folder import ImageFolder, limit_side
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.io.read import ImageLike, read_image
+from pixelcluster.segmenting.predict import Mode, label_image
+from pixelcluster.segmenting.segmentation import Segmentation
+from pixelcluster.training.checkpoint import load_model, save_model
+from pixelcluster.training.fit import Progress
+from pixelcluster.training.trained import TrainedModel, fit_model
+
+Images = str | Path | Sequence[ImageLike]
+
+
+class PixelCluster:
+    """Unsupervised segmentation with the clustered generator model; cluster ids agree across images.
+
+    Args:
+        n_clusters: K, or "auto" to start high and prune; None leaves it to the configuration.
+        stack: target stack, for example "encoder" or "texture+patches"; None leaves it to the configuration.
+        config: settings, or a YAML file of them; None: the defaults.
+        seed: same seed and machine, same result.
+        device: "auto", "cpu" or "cuda".
+
+    Attributes:
+        model_: the fitted model.
+        failures_: (path, message) of files of a folder that could not be read.
+
+    Examples:
+        >>> model = PixelCluster(n_clusters=6).fit("photos/")      # doctest: +SKIP
+        >>> model.predict("photos/beach.jpg").overlay().show()     # doctest: +SKIP
+        >>> model.save("model/")                                   # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        n_clusters: int | Literal["auto"] | None = None,
+        *,
+        stack: str | None = None,
+        config: RunConfig | str | Path | None = None,
+        seed: int = 0,
+        device: str = "auto",
+    ) -> None:
+        self.n_clusters, self.stack, self.config = n_clusters, stack, config
+        self.seed, self.device = seed, device
+
+    def fit(
+        self,
+        images: Images,
+        *,
+        masks: Sequence[NDArray[np.bool_]] | None = None,
+        minutes: float | None = None,
+        progress: Progress | None = None,
+    ) -> PixelCluster:
+        """Fit on images without labels.
+
+        Args:
+            images: a folder, or a sequence of paths, PIL images, arrays (H, W[, C]) or tensors ([C,] H, W).
+            masks: (H, W) bool an image; False: the pixel plays no part. For sequences only.
+            minutes: stop after about this long.
+            progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
+
+        Returns:
+            The model itself.
+
+        Raises:
+            PixelClusterError: no readable image, bad settings, fewer label cells than clusters.
+        """
+        deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+        config = self._settings()
+        arrays = self._read(images, config.targets.image_side)
+        if masks is not None:
+            masks = [_checked(mask, array, index) for index, (mask, array) in enumerate(zip(masks, arrays, strict=True))]
+        self.model_: TrainedModel = fit_model(
+            arrays,
+            config,
+            masks=masks,
+            seed=self.seed,
+            device=choose_device(self.device),
+            deadline=deadline,
+            progress=progress,
+        )
+        return self
+
+    def predict(
+        self, image: ImageLike, *, mode: Mode | None = None, probabilities: bool = False
+    ) -> Segmentation:
+        """Segment one image.
+
+        Args:
+            image: path, PIL image, array (H, W[, C]) or tensor ([C,] H, W).
+            mode: "fast" asks the student alone, "exact" runs the chains; None: what the configuration says.
+            probabilities: also return probabilities and entropy.
+
+        Returns:
+            The segmentation at the size of the image.
+
+        Raises:
+            PixelClusterError: not fitted, or an image that cannot be read.
+        """
+        started = time.perf_counter()
+        model = self._fitted()
+        chosen: Mode = mode or model.config.mode
+        picture = read_image(image)
+        labels, soft = label_image(
+            model,
+            picture,
+            mode=chosen,
+            seed=self.seed,
+            device=choose_device(self.device),
+            probabilities=probabilities,
+        )
+        info: dict[str, object] = {
+            "mode": chosen if model.student is not None else "exact",
+            "stack": model.config.targets.stack,
+            "seed": self.seed,
+            "n_clusters": model.generator.n_clusters,
+            "seconds": time.perf_counter() - started,
+        }
+        return Segmentation.build(picture, labels, model.generator.n_clusters, probabilities=soft, info=info)
+
+    def save(self, folder: str | Path) -> None:
+        """Write config.yaml, model.safetensors and metrics.jsonl into a folder; see `training.checkpoint`."""
+        save_model(self._fitted(), folder)
+
+    @classmethod
+    def load(cls, folder: str | Path, *, seed: int = 0, device: str = "auto") -> PixelCluster:
+        """Read a model written by `save`.
+
+        Raises:
+            PixelClusterError: no model folder, or a file that is not ours.
+        """
+        model = load_model(folder, choose_device(device))
+        loaded = cls(config=model.config, seed=seed, device=device)
+        loaded.model_ = model
+        return loaded
+
+    def _settings(self) -> RunConfig:
+        """Return the configuration with the constructor's choices in it."""
+        config = self.config if isinstance(self.config, RunConfig) else None
+        if config is None:
+            config = RunConfig() if self.config is None else load_config(cast("str | Path", self.config))
+        if self.n_clusters is not None:
+            if self.n_clusters != "auto" and self.n_clusters < 1:
+                raise PixelClusterError(f"n_clusters is {self.n_clusters}; wanted at least 1, or 'auto'")
+            config = config.model_copy(update={"n_clusters": self.n_clusters})
+        if self.stack is not None:
+            same = self.stack == config.targets.stack
+            options = config.targets.options if same else {}
+            targets = config.targets.model_copy(update={"stack": self.stack, "options": options})
+            config = config.model_copy(update={"targets": targets})
+        return config
+
+    def _read(self, images: Images, image_side: int | None) -> list[NDArray[np.float32]]:
+        """Return the images at the working size."""
+        self.failures_: list[tuple[Path, str]] = []
+        side = image_side or 2**31
+        if isinstance(images, (str, Path)):
+            folder = ImageFolder([Path(images)], max_side=side)
+            self.failures_ = folder.failures
+            for path, message in folder.failures:
+                warnings.warn(f"left out {path.name}: {message}", PixelClusterWarning, stacklevel=3)
+            return [folder[index] for index in range(len(folder))]
+        return [limit_side(read_image(image), side) for image in images]
+
+    def _fitted(self) -> TrainedModel:
+        if not hasattr(self, "model_"):
+            raise PixelClusterError("the model is not fitted; call fit(images) or PixelCluster.load(folder)")
+        return self.model_
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device for "auto" (CUDA where there is one), "cpu" or "cuda".
+
+    Raises:
+        PixelClusterError: an unknown name, or CUDA where there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name not in ("cpu", "cuda"):
+        raise PixelClusterError(f"device is {name!r}; wanted auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise PixelClusterError("no CUDA device was found; use --device cpu or auto")
+    return torch.device(name)
+
+
+def _checked(mask: NDArray[np.bool_], image: NDArray[np.float32], index: int) -> NDArray[np.bool_]:
+    """Return a mask that fits its image."""
+    if mask.shape != image.shape[:2]:
+        raise PixelClusterError(
+            f"mask {index} is {mask.shape}, its image {image.shape[:2]} at the working size; give masks of that size"
+        )
+    return mask

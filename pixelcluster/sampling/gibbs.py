@@ -1,0 +1,259 @@
+"""Gibbs on the label map: exact conditionals of all cells of a colour at once, sampled or maximised.
+
+    p(y_p = k | rest) ~ p(x | z, y_p = k, rest)^(1 / tempering) theta_k f_p(k) exp(beta sum_q w_pq [y_q = k])
+
+Cells of one colour share neither an edge nor a pixel that G lets both move, so given the others they are
+independent. theta, the proportions of the image, is redrawn once a sweep (`model.prior`).
+
+Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 5-7; mean field: Bishop,
+Pattern Recognition and Machine Learning, section 10.1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pixelcluster.model.generator import CandidateEvidence
+from pixelcluster.model.graph import Graph
+from pixelcluster.model.prior import LabelPrior, label_counts
+from pixelcluster.sampling.noise import Streams
+
+Evidence = Tensor | CandidateEvidence
+
+
+class SweepInfo(NamedTuple):
+    """What happened in one sweep.
+
+    Attributes:
+        changed: (B,), share of cells whose label changed.
+        log_proportions: (B, K), log theta of the sweep.
+    """
+
+    changed: Tensor
+    log_proportions: Tensor
+
+
+def log_unary(log_proportions: Tensor, prior: LabelPrior, graph: Graph) -> Tensor:
+    """Return log theta_k + log f_p(k), (B, K, *graph.shape) without a copy, from log theta (B, K)."""
+    unary = log_proportions.view(*log_proportions.shape, *[1] * len(graph.shape))
+    profile = prior.position(graph.shape)
+    if profile is not None:
+        unary = unary + profile
+    return unary.expand(-1, -1, *graph.shape)
+
+
+def conditional_logits(
+    label_map: Tensor,
+    colour: int,
+    evidence: Evidence,
+    unary: Tensor,
+    graph: Graph,
+    *,
+    potts_weight: float,
+    tempering: float = 1.0,
+) -> Tensor:
+    """Return log p(y_p = k | rest) of the cells of a colour, up to a constant in k, (B, K, *cells).
+
+    Args:
+        label_map: (B, *graph.shape) int64.
+        colour: index into graph.colours.
+        evidence: log p(x_p | z, y_p = k), (B, K, *graph.shape), or a function of (label map, cells).
+        unary: (B, K, *graph.shape), see `log_unary`.
+        graph: neighbours and colours.
+        potts_weight: beta.
+        tempering: divisor of the evidence.
+    """
+    cells = graph.colours[colour]
+    values = evidence(label_map, cells) if callable(evidence) else evidence[cells]
+    logits = torch.add(unary[cells], values, alpha=1 / tempering)
+    if potts_weight:
+        logits.add_(graph.votes(label_map, colour, logits.shape[1]), alpha=potts_weight)
+    return logits
+
+
+@torch.no_grad()
+def sweep(
+    streams: Streams,
+    label_map: Tensor,
+    evidence: Evidence,
+    prior: LabelPrior,
+    graph: Graph,
+    *,
+    temperature: float = 1.0,
+    tempering: float = 1.0,
+    mask: Tensor | None = None,
+    conditionals: Tensor | None = None,
+) -> tuple[Tensor, SweepInfo]:
+    """Update theta, then every cell once.
+
+    Args:
+        streams: random numbers of the batch's images.
+        label_map: (B, *graph.shape) int64; not changed.
+        evidence: see `conditional_logits`.
+        prior: the prior on the label map.
+        graph: neighbours and colours.
+        temperature: of each label's conditional; 0 maximises it (ICM) and sets theta to its posterior mean,
+            which is its mode in log-odds, so that the joint never falls.
+        tempering: divisor of the evidence.
+        mask: (B, *graph.shape) bool; cells where it is False do not count in theta.
+        conditionals: (B, K, *graph.shape), to which the conditionals drawn from are added.
+
+    Returns:
+        The new label map and what happened.
+    """
+    log_proportions = draw_log_proportions(streams, label_map, prior, temperature, mask)
+    unary = log_unary(log_proportions, prior, graph)
+    uniform = streams.uniform(graph.shape) if temperature > 0 else None
+    updated = label_map.clone()
+    for colour, cells in enumerate(graph.colours):
+        logits = conditional_logits(
+            updated,
+            colour,
+            evidence,
+            unary,
+            graph,
+            potts_weight=prior.potts_weight,
+            tempering=tempering,
+        )
+        if conditionals is not None or uniform is not None:
+            probabilities = (logits / temperature if temperature > 0 else logits).softmax(1)
+        if conditionals is not None:
+            conditionals[cells] += probabilities
+        # max is several times faster than argmax along this dimension.
+        updated[cells] = (
+            logits.max(1).indices if uniform is None else draw_labels(probabilities, uniform[cells])
+        )
+    changed = (updated != label_map).flatten(1).float().mean(1)
+    return updated, SweepInfo(changed, log_proportions)
+
+
+def draw_labels(probabilities: Tensor, uniform: Tensor) -> Tensor:
+    """Draw labels by inverse distribution function, one random number a cell.
+
+    Gumbel or exponential races need K numbers a cell, which cost several times the rest of the sweep.
+
+    Args:
+        probabilities: (B, K, ...), non-negative; need not sum to 1.
+        uniform: (B, ...) in [0, 1).
+
+    Returns:
+        (B, ...) int64; never a label of probability 0.
+    """
+    cumulative = probabilities.clone()
+    # torch.cumsum is several times slower along this dimension.
+    for k in range(1, cumulative.shape[1]):
+        cumulative[:, k] += cumulative[:, k - 1]
+    # uniform <= 1 - 2^-24 keeps the threshold below the total in float32 too, so the count stays below K.
+    threshold = uniform[:, None] * cumulative[:, -1:]
+    labels: Tensor = (cumulative <= threshold).sum(1)
+    return labels
+
+
+def draw_log_proportions(
+    streams: Streams,
+    label_map: Tensor,
+    prior: LabelPrior,
+    temperature: float = 1.0,
+    mask: Tensor | None = None,
+) -> Tensor:
+    """Return log theta given the labels, (B, K): a Dirichlet draw, or at temperature 0 its mean."""
+    counts = label_counts(label_map, prior.n_clusters, mask)
+    log_base = prior.proportions.log().expand_as(counts)
+    concentration = prior.posterior_concentration(counts)
+    if concentration is None:
+        return log_base
+    if temperature > 0:
+        log_theta = streams.log_dirichlet(concentration)
+    else:
+        log_theta = concentration.log() - concentration.sum(1, keepdim=True).log()
+    # The marginal of a single label is pi itself; no cell at all leaves pi too.
+    return log_theta.where(counts.sum(1, keepdim=True) > 1, log_base)
+
+
+@torch.no_grad()
+def marginals(
+    streams: Streams,
+    label_map: Tensor,
+    evidence: Evidence,
+    prior: LabelPrior,
+    graph: Graph,
+    *,
+    n_sweeps: int,
+    burn_in: int = 0,
+    temperature: float = 1.0,
+    tempering: float = 1.0,
+    mask: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Return the last label map and p(y_p = k | x, z), (B, K, *graph.shape), over n_sweeps after burn_in.
+
+    The average is of the conditionals drawn from (Rao-Blackwell), not of the draws. Arguments as in `sweep`.
+    """
+    total = torch.zeros(len(label_map), prior.n_clusters, *graph.shape, device=label_map.device)
+    for index in range(burn_in + n_sweeps):
+        label_map, _ = sweep(
+            streams,
+            label_map,
+            evidence,
+            prior,
+            graph,
+            temperature=temperature,
+            tempering=tempering,
+            mask=mask,
+            conditionals=total if index >= burn_in else None,
+        )
+    return label_map, total / n_sweeps
+
+
+@torch.no_grad()
+def mean_field(
+    evidence: Tensor,
+    prior: LabelPrior,
+    graph: Graph,
+    *,
+    n_sweeps: int,
+    tempering: float = 1.0,
+    mask: Tensor | None = None,
+    start: Tensor | None = None,
+) -> Tensor:
+    """Return q(y_p = k), (B, K, *graph.shape), the factorised approximation of p(y, theta | x, z).
+
+    No randomness. Coordinate ascent colour by colour: the bound never falls, so no damping is needed.
+
+    Args:
+        evidence: log p(x_p | z, y_p = k), (B, K, *graph.shape).
+        prior: the prior on the label map.
+        graph: neighbours and colours.
+        n_sweeps: passes over all cells.
+        tempering: divisor of the evidence.
+        mask: (B, *graph.shape) bool; cells where it is False do not count in theta.
+        start: (B, K, *graph.shape) q to start from; else the evidence and pi alone.
+    """
+    log_base = prior.proportions.log()[None]
+    q = start
+    if q is None:
+        q = torch.add(log_unary(log_base, prior, graph), evidence, alpha=1 / tempering).softmax(1)
+    q = q.clone()
+    for _ in range(n_sweeps):
+        counted = q if mask is None else q * mask[:, None]
+        concentration = prior.posterior_concentration(counted.flatten(2).sum(2))
+        if concentration is None:
+            log_proportions = log_base
+        else:
+            expected = concentration.digamma() - concentration.sum(1, keepdim=True).digamma()
+            log_proportions = expected.where(concentration > 0, -torch.inf)
+        unary = log_unary(log_proportions, prior, graph)
+        for colour, cells in enumerate(graph.colours):
+            logits = torch.add(unary[cells], evidence[cells], alpha=1 / tempering)
+            if prior.potts_weight:
+                logits += prior.potts_weight * graph.soft_votes(q, colour)
+            q[cells] = logits.softmax(1)
+    return q
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """Return the entropy of each cell, (B, ...), nats, from probabilities (B, K, ...)."""
+    total: Tensor = torch.special.entr(probabilities).sum(1)
+    return total

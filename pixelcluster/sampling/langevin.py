@@ -1,0 +1,120 @@
+"""Langevin dynamics on a continuous position, one independent chain a batch row.
+
+    position <- position + step_size * P * gradient + sqrt(2 * step_size * temperature * P) * noise
+
+P is a diagonal preconditioner, 1 by default. The step size is the factor of the gradient; papers also write
+d^2 / 2 for it. Without correction the stationary law is biased to first order in the step size; `adjust` removes
+the bias (MALA).
+
+Sources: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 3; Roberts and Tweedie,
+Exponential convergence of Langevin distributions, Bernoulli 1996.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.sampling.noise import Streams
+
+LogProb = Callable[[Tensor], Tensor]
+
+
+class LangevinState(NamedTuple):
+    """A batch of chains.
+
+    Attributes:
+        position: (B, ...).
+        log_prob: (B,), nats.
+        gradient: (B, ...), of log_prob with respect to position.
+    """
+
+    position: Tensor
+    log_prob: Tensor
+    gradient: Tensor
+
+
+class LangevinInfo(NamedTuple):
+    """What happened in one step.
+
+    Attributes:
+        rejected: (B,) bool, the proposal was not finite, or the Metropolis test refused it; the chain stayed.
+        acceptance: (B,), Metropolis acceptance probability; without correction 1, or 0 if not finite.
+    """
+
+    rejected: Tensor
+    acceptance: Tensor
+
+
+def init(position: Tensor, log_prob_fn: LogProb) -> LangevinState:
+    """Return the state at a position; call it again after anything log_prob_fn depends on has changed.
+
+    Args:
+        position: (B, ...).
+        log_prob_fn: maps (B, ...) to (B,), row by row.
+    """
+    with torch.enable_grad():
+        position = position.detach().requires_grad_()
+        log_prob = log_prob_fn(position)
+        # Only the position is differentiated: the engine computes no gradient of any parameter.
+        (gradient,) = torch.autograd.grad(log_prob.sum(), position)
+    return LangevinState(position.detach(), log_prob.detach(), gradient)
+
+
+def step(
+    streams: Streams,
+    state: LangevinState,
+    log_prob_fn: LogProb,
+    *,
+    step_size: float,
+    temperature: float = 1.0,
+    preconditioner: Tensor | None = None,
+    adjust: bool = False,
+) -> tuple[LangevinState, LangevinInfo]:
+    """Take one step: one evaluation of log_prob_fn and its gradient.
+
+    Args:
+        streams: random numbers of the batch's images.
+        state: the chains.
+        log_prob_fn: as given to `init`.
+        step_size: delta, the factor of the gradient.
+        temperature: of the sampled law exp(log_prob / temperature); 0 is gradient ascent.
+        preconditioner: positive diagonal P, broadcast to the position; constant along the chain.
+        adjust: Metropolis correction, which makes the stationary law exact.
+
+    Raises:
+        PixelClusterError: correction at temperature 0, where there is no law to correct to.
+    """
+    if adjust and temperature == 0:
+        raise PixelClusterError("the Metropolis correction needs a temperature above 0; set adjust=False")
+    scale = step_size if preconditioner is None else step_size * preconditioner
+    proposal = state.position + scale * state.gradient
+    if temperature > 0:
+        noise = streams.normal(state.position.shape[1:])
+        proposal = proposal + (2 * temperature * torch.as_tensor(scale)).sqrt() * noise
+    proposed = init(proposal, log_prob_fn)
+    accepted = proposed.log_prob.isfinite() & proposed.gradient.flatten(1).isfinite().all(1)
+    acceptance = accepted.to(proposed.log_prob.dtype)
+    if adjust:
+        forward = _log_transition(state, proposed.position, scale, temperature)
+        backward = _log_transition(proposed, state.position, scale, temperature)
+        log_ratio = (proposed.log_prob - state.log_prob) / temperature + backward - forward
+        acceptance = log_ratio.exp().clamp_max(1.0).where(accepted, 0.0)
+        accepted = accepted & (streams.uniform(()) < acceptance)
+    chosen = LangevinState(*(_choose(accepted, new, old) for new, old in zip(proposed, state, strict=True)))
+    return chosen, LangevinInfo(~accepted, acceptance)
+
+
+def _log_transition(start: LangevinState, end: Tensor, scale: float | Tensor, temperature: float) -> Tensor:
+    """Return log q(end | start), (B,), up to a constant."""
+    residual = end - start.position - scale * start.gradient
+    return -(residual.square() / (4 * temperature * scale)).flatten(1).sum(1)
+
+
+def _choose(accepted: Tensor, new: Tensor, old: Tensor) -> Tensor:
+    """Return rows of new where accepted (B,), else of old."""
+    return new.where(accepted.view(-1, *[1] * (new.ndim - 1)), old)

@@ -1,0 +1,125 @@
+"""Langevin within Gibbs: the inner loop of the clustered generator's Algorithm 1.
+
+Each round moves z by Langevin steps at fixed labels, then the labels by Gibbs sweeps at fixed z.
+
+Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, Algorithm 1.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from pixelcluster.model.generator import Generator, log_joint
+from pixelcluster.model.graph import Graph
+from pixelcluster.model.prior import LabelPrior, log_prior
+from pixelcluster.sampling import gibbs, langevin
+from pixelcluster.sampling.noise import Streams
+
+
+class Posterior(NamedTuple):
+    """The last state of the chains and what was averaged on the way.
+
+    Attributes:
+        z: (B, d, hz, wz).
+        label_map: (B, *graph.shape) int64.
+        probabilities: (B, K, *graph.shape), conditionals averaged over the sweeps after burn-in.
+        log_joint: (rounds, B), log p(z) + log p(x | z, y) / tempering + log p(y), nats, but for the Potts
+            normaliser.
+        rejected: (B,), Langevin proposals that were refused.
+    """
+
+    z: Tensor
+    label_map: Tensor
+    probabilities: Tensor
+    log_joint: Tensor
+    rejected: Tensor
+
+
+@torch.no_grad()
+def infer(
+    streams: Streams,
+    x: Tensor,
+    generator: Generator,
+    prior: LabelPrior,
+    graph: Graph,
+    z: Tensor,
+    label_map: Tensor,
+    *,
+    rounds: int,
+    step_size: float,
+    langevin_steps: int = 10,
+    gibbs_sweeps: int = 1,
+    burn_in: int = 0,
+    temperature: float = 1.0,
+    tempering: float = 1.0,
+    mask: Tensor | None = None,
+    preconditioner: Tensor | None = None,
+    adjust: bool = False,
+) -> Posterior:
+    """Run the chains of a batch from (z, label_map).
+
+    Args:
+        streams: random numbers of the batch's images.
+        x: (B, D, h, w) normalised targets.
+        generator: either form.
+        prior: p(y).
+        graph: neighbours; its colours must be at least `generator.receptive_field` apart.
+        z: (B, d, hz, wz) start of the latent field.
+        label_map: (B, h, w) int64, start of the labels.
+        rounds: alternations of z and y.
+        step_size: of Langevin.
+        langevin_steps: on z a round (m of Algorithm 1).
+        gibbs_sweeps: over y a round.
+        burn_in: rounds before probabilities are averaged; below `rounds`.
+        temperature: of both moves; 0 climbs to a local maximum.
+        tempering: divisor of the evidence, in both moves.
+        mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
+        preconditioner: of Langevin.
+        adjust: Metropolis correction of Langevin.
+    """
+    x = x.contiguous(memory_format=torch.channels_last)
+    size = (x.shape[2], x.shape[3])
+    total = x.new_zeros(len(x), generator.n_clusters, *size)
+    rejected = x.new_zeros(len(x))
+    trace = []
+
+    target = log_joint(generator, x, label_map, tempering=tempering, mask=mask)
+    state = langevin.init(z, target)
+    evidence: gibbs.Evidence | None = None
+    for index in range(rounds):
+        if z.numel() and langevin_steps:
+            for _ in range(langevin_steps):
+                state, info = langevin.step(
+                    streams,
+                    state,
+                    target,
+                    step_size=step_size,
+                    temperature=temperature,
+                    preconditioner=preconditioner,
+                    adjust=adjust,
+                )
+                rejected += info.rejected
+            evidence = None
+        if evidence is None:
+            evidence = generator.evidence(x, generator.trunk(state.position, size), mask)
+        for _ in range(gibbs_sweeps):
+            label_map, _ = gibbs.sweep(
+                streams,
+                label_map,
+                evidence,
+                prior,
+                graph,
+                temperature=temperature,
+                tempering=tempering,
+                mask=mask,
+                conditionals=total if index >= burn_in else None,
+            )
+        # The labels moved: the gradient is refreshed, and its value is the trace.
+        target = log_joint(generator, x, label_map, tempering=tempering, mask=mask)
+        state = langevin.init(state.position, target)
+        trace.append(state.log_prob + log_prior(label_map, prior, graph, mask))
+    probabilities = total / (gibbs_sweeps * (rounds - burn_in))
+    return Posterior(state.position, label_map, probabilities, torch.stack(trace), rejected)

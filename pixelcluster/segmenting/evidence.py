@@ -1,0 +1,205 @@
+"""What a single image shows the generator: the default target stack of the mode without a model.
+
+A stack has three parts. `channels` are continuous (CIE Lab, or the leading principal components of a stack
+given by the caller) and are explained by heads that are affine in the latent field. `codes` are soft one-hot
+(population) codes of each channel and of a small dictionary of local texture; the Gaussian residual of a code,
+whitened by its mean, is the chi-square distance. Everything lies on a bounded grid, at most `GRID_CELLS` cells,
+so the cost of the inference does not grow with the image.
+
+Sources: Martin, Fowlkes, Malik, "Learning to detect natural image boundaries" (TPAMI 2004): soft histograms of
+Lab and textons; Leung, Malik (IJCV 2001): textons.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+Channels = Callable[[int, int], Float]  # rows from, to -> their channels (rows, W, 3) at full resolution
+
+GRID_CELLS = 38_900  # about 241 x 161: half the side of a 481 x 321 photograph
+N_BINS = 12
+N_TEXTONS = 32
+_LAB_RANGES = ((0.0, 100.0), (-40.0, 50.0), (-50.0, 60.0))  # covers almost every pixel of a photograph
+_UNIT_SPREAD = 20.0  # one standard deviation of a whitened channel, in units of Lab
+_SAMPLE = 4000
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The target stack of one image on the grid.
+
+    Attributes:
+        channels: (h, w, 3) float32, Lab or three whitened components of Lab-like spread.
+        channel_codes: three soft codes, each (n_bins, h, w) float32, summing to 1 over bins.
+        texture_codes: (n_textons, h, w) float32, summing to 1.
+    """
+
+    channels: Float
+    channel_codes: tuple[Float, Float, Float]
+    texture_codes: Float
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the grid."""
+        return self.channels.shape[0], self.channels.shape[1]
+
+
+def grid_shape(height: int, width: int, *, cells: int = GRID_CELLS) -> tuple[int, int]:
+    """Rows and columns of a grid of about `cells` cells with the image's proportions, never finer than it."""
+    scale = min(1.0, (cells / (height * width)) ** 0.5)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    # a strip one pixel wide keeps its one row, and must not have more columns for it
+    return min(rows, max(1, cells // columns + 1)), min(columns, max(1, cells // rows + 1))
+
+
+def lab(image: Float) -> Float:
+    """Convert sRGB (H, W, 3) in [0, 1] to CIE Lab (D65), L in 0..100."""
+    out: Float = cv2.cvtColor(np.ascontiguousarray(image, dtype=np.float32), cv2.COLOR_RGB2LAB)
+    return out
+
+
+def shrink(planes: Float, shape: tuple[int, int]) -> Float:
+    """Area-average (H, W[, C]) to rows x columns."""
+    if planes.shape[:2] == shape:
+        return planes
+    out: Float = cv2.resize(planes, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return out
+
+
+def soft_codes(channel: Float, low: float, high: float, n_bins: int = N_BINS) -> Float:
+    """Population code of one channel: Gaussian bumps at `n_bins` centres, normalised.
+
+    Args:
+        channel: (h, w).
+        low: lower end of the range; values outside fall into the end bins.
+        high: upper end.
+        n_bins: number of centres.
+
+    Returns:
+        (n_bins, h, w) float32, summing to 1 over the bins.
+    """
+    step = (high - low) / n_bins
+    centres = (low + (np.arange(n_bins, dtype=np.float32) + 0.5) * step).astype(np.float32)
+    inside = np.clip(channel, low, high)
+    codes: Float = np.exp(-0.5 * ((inside[None] - centres[:, None, None]) / (0.8 * step)) ** 2).astype(np.float32)
+    codes /= codes.sum(0, keepdims=True)
+    return codes
+
+
+def filter_bank(grey: Float) -> Float:
+    """Even and odd oriented filters at two scales, and two differences of Gaussians.
+
+    Args:
+        grey: (H, W).
+
+    Returns:
+        (H, W, 26) responses.
+    """
+    responses = []
+    for sigma in (1.0, 2.0):
+        radius = int(np.ceil(9 * sigma))
+        y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
+        for k in range(6):
+            angle = k * np.pi / 6
+            across, along = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+            bump = np.exp(-0.5 * (across / sigma) ** 2 - 0.5 * (along / (3 * sigma)) ** 2)
+            for kernel in ((across**2 / sigma**2 - 1) * bump, across * bump):
+                kernel = kernel - kernel.mean()
+                kernel /= np.abs(kernel).sum()
+                responses.append(cv2.filter2D(grey, -1, kernel, borderType=cv2.BORDER_REFLECT))
+        blurred = [cv2.GaussianBlur(grey, (0, 0), s, borderType=cv2.BORDER_REFLECT) for s in (sigma, 2 * sigma)]
+        responses.append(blurred[0] - blurred[1])
+    return np.stack(responses, -1)
+
+
+def dictionary_codes(features: Float, shape: tuple[int, int], *, seed: int, n_words: int = N_TEXTONS) -> Float:
+    """K-means dictionary of local descriptors, as soft occupancies on the grid.
+
+    Args:
+        features: (H, W, D) descriptors.
+        shape: rows and columns of the grid.
+        seed: of the sample and the start.
+        n_words: size of the dictionary (fewer where there are fewer distinct descriptors).
+
+    Returns:
+        (n_words, h, w) float32: share of each grid cell taken by each word.
+    """
+    points = features.reshape(-1, features.shape[-1])
+    generator = np.random.default_rng(seed)
+    sample = points[generator.choice(len(points), min(_SAMPLE, len(points)), replace=False)]
+    centres = np.unique(sample[generator.choice(len(sample), min(n_words, len(sample)), replace=False)], axis=0)
+    for _ in range(10):
+        nearest = _nearest(sample, centres)
+        counts = np.bincount(nearest, minlength=len(centres))
+        members = (nearest[None] == np.arange(len(centres))[:, None]).astype(np.float32)
+        means = members @ sample
+        filled = counts > 0
+        centres[filled] = means[filled] / counts[filled, None]
+    words = _nearest(points, centres).reshape(features.shape[:2])
+    return np.stack([shrink((words == k).astype(np.float32), shape) for k in range(len(centres))])
+
+
+def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Channels]:
+    """The default stack: Lab, its soft codes, and textons of the lightness.
+
+    Args:
+        image: (H, W, 3) sRGB in [0, 1].
+        seed: of the texton dictionary.
+
+    Returns:
+        The stack on the grid, and a reader of Lab at full resolution.
+    """
+    height, width = image.shape[:2]
+    shape = grid_shape(height, width)
+    # Textons live at twice the grid's resolution: half a photograph's detail is lost on the grid itself.
+    fine = lab(shrink(image, grid_shape(height, width, cells=4 * GRID_CELLS)))
+    channels = shrink(fine, shape)
+    first, second, third = (soft_codes(channels[..., c], *limits) for c, limits in enumerate(_LAB_RANGES))
+    textons = dictionary_codes(filter_bank(fine[..., 0] / 100), shape, seed=seed)
+    return Evidence(channels, (first, second, third), textons), lambda start, stop: lab(image[start:stop])
+
+
+def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Channels]:
+    """The same three parts made from a target stack of the caller.
+
+    Args:
+        targets: (H, W, D) any per-pixel descriptors.
+        seed: of the dictionary.
+
+    Returns:
+        Three leading principal components as channels and a dictionary of the descriptors as texture, and a
+        reader of the components at full resolution.
+    """
+    height, width, depth = targets.shape
+    shape = grid_shape(height, width)
+    planes = [shrink(np.ascontiguousarray(targets[..., d], dtype=np.float32), shape) for d in range(depth)]
+    small = np.stack(planes, -1)
+    mean = small.mean((0, 1))
+    centred = small - mean
+    flat = centred.reshape(-1, depth)
+    values, vectors = np.linalg.eigh(flat.T @ flat / len(flat))
+    leading = vectors[:, ::-1][:, :3]
+    # An eigenvector comes with either sign: the largest loading is made positive.
+    leading = leading * np.sign(leading[np.abs(leading).argmax(0), np.arange(leading.shape[1])])
+    basis = np.zeros((depth, 3), dtype=np.float32)
+    basis[:, : leading.shape[1]] = leading * (_UNIT_SPREAD / max(float(values[-1]), 1e-12) ** 0.5)
+
+    def read(start: int, stop: int) -> Float:
+        rows: Float = (targets[start:stop].astype(np.float32) - mean) @ basis
+        return rows
+
+    channels = centred @ basis
+    limit = 2.5 * _UNIT_SPREAD
+    first, second, third = (soft_codes(channels[..., c], -limit, limit) for c in range(3))
+    return Evidence(channels, (first, second, third), dictionary_codes(centred, shape, seed=seed)), read
+
+
+def _nearest(points: Float, centres: Float) -> NDArray[np.intp]:
+    distance: Float = (centres**2).sum(1) - 2 * points @ centres.T
+    return distance.argmin(1)

@@ -1,0 +1,259 @@
+"""The labels of the pixels: a Potts field over the 8-neighbour grid around the clusters found on the coarse grid.
+
+    log p(y_p = k | rest) = tau * log N(x_p; mu_k + A_k z_p, S_k) + log(share_k(p) + floor) + beta * sum_q w_pq [y_q = k]
+
+x is Lab (or the channels of the caller's stack), z the coordinates, share_k the share of cluster k among the grid
+cells around p (a position prior), and w_pq = exp(-|x_p - x_q|^2 / 2 g^2) / |p - q| (contrast-sensitive weights,
+Boykov and Jolly, ICCV 2001). The mode is approached by block Gibbs sweeps at temperature 0: the four parity classes
+of the grid are updated in turn, each exactly given the others, and only near frontiers. Every pixel is visited in
+strips, so memory is bounded and time is linear in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelcluster.segmenting.evidence import Channels, Float
+from pixelcluster.segmenting.hierarchy import Double, Int, Statistics
+
+Labels = NDArray[np.int32]
+
+TEMPER = 0.3
+SHARE_FLOOR = 1e-3
+POTTS = 2.0
+CONTRAST = 8.0  # channel units
+SWEEPS = 3
+_REACH = 1.5  # cells: how far from a frontier of the coarse grid a pixel may change
+_SHARE_WINDOW = 5  # cells
+_NOISE_FLOOR = 4.0  # variance, channel units squared: camera noise and rounding
+_OUTLIER = 16.0  # squared standardised residual at which a channel stops counting
+_STRIP = 150_000  # pixels
+_FIELD_UNIT = 100.0
+_OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Affine Gaussian heads of K clusters.
+
+    Attributes:
+        mean: (K, 3) channel means.
+        centre: (K, 2) mean z, in hundreds of cells (x, y).
+        loading: (K, 3, 2) A_k.
+        variance: (K, 3) residual variances.
+        share: (h, w, K) float32, share of each cluster among the cells around a cell.
+    """
+
+    mean: Double
+    centre: Double
+    loading: Double
+    variance: Double
+    share: Float
+
+    def choose(self, order: Int) -> Heads:
+        """The heads of some clusters, in this order."""
+        parts = (self.mean, self.centre, self.loading, self.variance)
+        return Heads(*(part[order] for part in parts), share=self.share[..., order])
+
+
+def fit_heads(labels: Int, statistics: Statistics) -> Heads:
+    """Closed-form heads of the clusters of the coarse grid.
+
+    Args:
+        labels: (h, w) cluster ids 0..K-1.
+        statistics: of the K clusters.
+
+    Returns:
+        The heads.
+    """
+    m = statistics.moments / statistics.size[:, None]
+    mean, centre = m[:, :3], m[:, 3:5]
+    ridge = 1e-3
+    uu, uv, vv = m[:, 5] - centre[:, 0] ** 2 + ridge, m[:, 6] - centre.prod(1), m[:, 7] - centre[:, 1] ** 2 + ridge
+    field = np.stack([np.stack([uu, uv], -1), np.stack([uv, vv], -1)], -2)
+    cross = m[:, 11:17].reshape(-1, 3, 2) - mean[:, :, None] * centre[:, None, :]
+    loading = np.linalg.solve(field, cross.transpose(0, 2, 1)).transpose(0, 2, 1)
+    explained = (loading * cross).sum(-1)
+    variance = np.maximum(m[:, 8:11] - mean**2 - explained, 0.0) + _NOISE_FLOOR
+    window = (_SHARE_WINDOW, _SHARE_WINDOW)
+    share = np.stack([
+        cv2.blur((labels == k).astype(np.float32), window, borderType=cv2.BORDER_REPLICATE)
+        for k in range(len(mean))
+    ], -1)  # fmt: skip
+    return Heads(mean, centre, loading, variance, share)
+
+
+def grow_to_pixels(labels: Int, height: int, width: int) -> Labels:
+    """Nearest-cell labels of the pixels, (H, W) int32."""
+    rows, columns = _cells(height, labels.shape[0]), _cells(width, labels.shape[1])
+    grown: Labels = labels.astype(np.int32)[rows][:, columns]
+    return grown
+
+
+def map_labels(labels: Labels, channels: Channels, heads: Heads, *, sweeps: int = SWEEPS) -> tuple[Labels, list[int]]:
+    """Move the frontiers to the mode of the field.
+
+    Args:
+        labels: (H, W) start, as from `grow_to_pixels`.
+        channels: reads the channels of a range of rows.
+        heads: of the clusters.
+        sweeps: over the pixels near a frontier.
+
+    Returns:
+        (H, W) labels, and the pixels changed in each sweep.
+    """
+    height, width = labels.shape
+    scale = max(height / heads.share.shape[0], width / heads.share.shape[1])
+    reach = int(np.ceil(_REACH * scale))
+    out = labels.copy()
+    changed = [0] * sweeps
+    for start, stop in _strips(height, width):
+        low, high = max(0, start - reach - 1), min(height, stop + reach + 1)
+        # The strip above is final and is read, the strip below is still the start: one pass, no seam.
+        block = out[low:high]
+        movable = _near_frontier(block, reach)
+        movable[: start - low] = False
+        movable[stop - low :] = False
+        pixels = channels(low, high)
+        for sweep, count in enumerate(_sweep_block(block, movable, pixels, heads, low, labels.shape, sweeps)):
+            changed[sweep] += count
+    return out, changed
+
+
+def label_probabilities(labels: Labels, channels: Channels, heads: Heads) -> Float:
+    """Conditionals of every pixel given the labels of its neighbours.
+
+    Args:
+        labels: (H, W), as from `map_labels`.
+        channels: reads the channels of a range of rows.
+        heads: of the K clusters.
+
+    Returns:
+        (K, H, W) float32, summing to 1 over K.
+    """
+    height, width = labels.shape
+    n_clusters = len(heads.mean)
+    out = np.empty((n_clusters, height, width), dtype=np.float32)
+    clusters = np.arange(n_clusters)
+    for start, stop in _strips(height, width):
+        low, high = max(0, start - 1), min(height, stop + 1)
+        pixels = channels(low, high)
+        padded = _pad_labels(labels[low:high])
+        weights = _pair_weights(pixels)
+        row, column = (g.ravel() for g in np.mgrid[start - low : stop - low, :width])
+        score = _unary(pixels, row, column, heads, low, labels.shape)
+        for (dy, dx), weight in zip(_OFFSETS, weights, strict=True):
+            neighbour = padded[row + 1 + dy, column + 1 + dx]
+            score += POTTS * weight[row, column][:, None] * (neighbour[:, None] == clusters)
+        score -= score.max(1, keepdims=True)
+        np.exp(score, out=score)
+        score /= score.sum(1, keepdims=True)
+        out[:, start:stop] = score.T.reshape(n_clusters, stop - start, width)
+    return out
+
+
+def _sweep_block(
+    block: Labels,
+    movable: NDArray[np.bool_],
+    pixels: Float,
+    heads: Heads,
+    first_row: int,
+    shape: tuple[int, int],
+    sweeps: int,
+) -> Iterator[int]:
+    """Sweep the movable pixels of a block in place; yields how many changed."""
+    weights = _pair_weights(pixels)
+    padded = _pad_labels(block)
+    classes = []
+    for parity in range(4):
+        chosen = movable.copy()
+        chosen[1 - parity // 2 :: 2] = False
+        chosen[:, 1 - parity % 2 :: 2] = False
+        row, column = np.nonzero(chosen)
+        unary = _unary(pixels, row, column, heads, first_row, shape)
+        pair = np.stack([POTTS * weight[row, column] for weight in weights])
+        classes.append((row, column, unary, pair))
+    for _ in range(sweeps):
+        count = 0
+        for row, column, unary, pair in classes:
+            around = np.stack([padded[row + 1 + dy, column + 1 + dx] for dy, dx in _OFFSETS])
+            index = np.arange(len(row))
+            best = padded[row + 1, column + 1]
+            start = best
+            best_score = unary[index, best] + (pair * (around == best)).sum(0)
+            # A label no neighbour has pays the whole Potts cost: only the neighbours' labels are candidates.
+            for candidate in around:
+                label = np.maximum(candidate, 0)
+                score = unary[index, label] + (pair * (around == candidate)).sum(0)
+                better = (candidate >= 0) & (score > best_score)
+                best, best_score = np.where(better, candidate, best), np.where(better, score, best_score)
+            padded[row + 1, column + 1] = best
+            count += int((best != start).sum())
+        yield count
+    block[:] = padded[1:-1, 1:-1]
+
+
+def _unary(
+    pixels: Float, row: Int, column: Int, heads: Heads, first_row: int, shape: tuple[int, int]
+) -> Float:
+    """Tempered log likelihood and log position prior, (n, K) float32."""
+    h, w, _ = heads.share.shape
+    x = pixels[row, column]
+    u = ((column + 0.5) * (w / shape[1]) - 0.5) / _FIELD_UNIT
+    v = ((row + first_row + 0.5) * (h / shape[0]) - 0.5) / _FIELD_UNIT
+    z = np.stack([u, v, np.ones_like(u)], 1).astype(np.float32)
+    offset = heads.mean - (heads.loading @ heads.centre[:, :, None])[:, :, 0]
+    planes = np.concatenate([heads.loading, offset[:, :, None]], 2).astype(np.float32)
+    fit = np.zeros((len(row), len(heads.mean)), dtype=np.float32)
+    for c in range(3):
+        residual = z @ planes[:, c].T
+        residual -= x[:, c, None]
+        residual *= residual
+        residual /= heads.variance[:, c].astype(np.float32)
+        np.minimum(residual, _OUTLIER, out=residual)
+        residual += np.log(heads.variance[:, c]).astype(np.float32)
+        fit -= residual
+    share = heads.share[_cells(shape[0], h)[row + first_row], _cells(shape[1], w)[column]]
+    result: Float = (0.5 * TEMPER) * fit + np.log(share + np.float32(SHARE_FLOOR))
+    return result
+
+
+def _pair_weights(pixels: Float) -> list[Float]:
+    """w_pq of each offset, (h, w) each; neighbours outside the block weigh nothing."""
+    height, width, _ = pixels.shape
+    result = []
+    for dy, dx in _OFFSETS:
+        weight = np.zeros((height, width), dtype=np.float32)
+        here = (slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx)))
+        there = (slice(max(0, dy), height - max(0, -dy)), slice(max(0, dx), width - max(0, -dx)))
+        square = ((pixels[here] - pixels[there]) ** 2).sum(-1)
+        weight[here] = np.exp(square * (-0.5 / CONTRAST**2)) / np.float32(np.hypot(dy, dx))
+        result.append(weight)
+    return result
+
+
+def _near_frontier(labels: Labels, reach: int) -> NDArray[np.bool_]:
+    """Pixels within `reach` of another label."""
+    kernel = np.ones((2 * reach + 1, 2 * reach + 1), dtype=np.uint8)
+    values = labels.astype(np.float32)  # exact below 2^24 clusters
+    near: NDArray[np.bool_] = cv2.dilate(values, kernel) != cv2.erode(values, kernel)
+    return near
+
+
+def _pad_labels(labels: Labels) -> Labels:
+    return np.pad(labels, 1, constant_values=-1)
+
+
+def _cells(n_pixels: int, n_cells: int) -> Int:
+    return np.arange(n_pixels) * n_cells // n_pixels
+
+
+def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
+    rows = max(1, _STRIP // width)
+    for start in range(0, height, rows):
+        yield start, min(height, start + rows)

@@ -1,0 +1,143 @@
+"""One image, no trained model: the clustered generator fitted to the image itself.
+
+The model is x_p = mu_{y_p} + A_{y_p} z_p + e over a target stack x (`evidence`), with z the smoothest modes of the
+latent field, a tempered likelihood, a Potts prior with contrast-sensitive weights, and a description length for
+every cluster. Inference starts from many small clusters (`boundaries`), joins them while the objective rises
+(`hierarchy`, `linking`), and ends with Gibbs sweeps of the pixels' labels at temperature 0 (`pixel_field`). All but
+the last step happens on a bounded grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.segmenting.boundaries import boundary_strength, region_graph, watershed_atoms
+from pixelcluster.segmenting.evidence import Channels, Float, image_evidence, stack_evidence
+from pixelcluster.segmenting.hierarchy import (
+    best_number_of_merges,
+    merge_regions,
+    objective_trace,
+    region_statistics,
+)
+from pixelcluster.segmenting.linking import link_clusters, split_clusters
+from pixelcluster.segmenting.pixel_field import (
+    Heads,
+    fit_heads,
+    grow_to_pixels,
+    label_probabilities,
+    map_labels,
+)
+
+Labels = NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class SingleResult:
+    """What `segment_image` found.
+
+    Attributes:
+        label_map: (H, W) int32, ids 0..K-1 in order of decreasing area.
+        probabilities: (K, H, W) float32 summing to 1 over K, or None where not asked for.
+        objective: after each join of clusters, from 0; rises on the whole until the chosen number.
+        n_regions: connected regions before regions apart were given one cluster.
+    """
+
+    label_map: Labels
+    probabilities: Float | None
+    objective: list[float]
+    n_regions: int
+
+
+def segment_image(
+    image: Float,
+    *,
+    n_clusters: int | None = None,
+    targets: Float | None = None,
+    seed: int = 0,
+    probabilities: bool = False,
+    progress: Callable[[str, float], None] | None = None,
+) -> SingleResult:
+    """Segment one image by fitting the generator to it.
+
+    Args:
+        image: (H, W, 3) float32 sRGB in [0, 1].
+        n_clusters: exactly this many clusters; None lets the objective decide.
+        targets: (H, W, D) target stack to explain in place of Lab and textons.
+        seed: of the texture dictionary; same seed, same result.
+        probabilities: also return the conditionals of every pixel given its neighbours' labels.
+        progress: called with the stage's name and the share of the work done.
+
+    Returns:
+        The result; it has fewer clusters than asked where the image has fewer colours.
+
+    Raises:
+        PixelClusterError: n_clusters below 1, or image and targets of shapes that do not fit.
+    """
+    _check(image, targets, n_clusters)
+    report = progress or (lambda stage, share: None)
+    height, width = image.shape[:2]
+
+    report("evidence", 0.0)
+    evidence, channels = image_evidence(image, seed=seed) if targets is None else stack_evidence(targets, seed=seed)
+    report("boundaries", 0.25)
+    strength = boundary_strength(evidence)
+    atoms = watershed_atoms(strength)
+    report("merging", 0.6)
+    merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
+    n_merges = best_number_of_merges(merges)
+    if n_clusters is not None:
+        n_merges = min(n_merges, max(0, merges.n_atoms - n_clusters))
+    regions = merges.cut(n_merges)[atoms]
+    n_regions = int(regions.max()) + 1
+    cluster = link_clusters(
+        region_statistics(regions, evidence), region_graph(regions, strength), n_clusters=n_clusters
+    )
+    clusters = cluster[regions]
+
+    report("pixels", 0.8)
+    heads = fit_heads(clusters, region_statistics(clusters, evidence))
+    start = grow_to_pixels(clusters, height, width)
+    labels, _ = map_labels(start, channels, heads)
+    if n_clusters is not None:
+        if len(np.unique(labels)) < len(heads.mean):
+            labels = start  # a cluster too thin for the pixel field to keep
+        labels = split_clusters(labels, image, n_clusters)
+    labels, order = _by_area(labels)
+    certain = None
+    if probabilities:
+        report("probabilities", 0.9)
+        certain = _probabilities(labels, order, channels, heads)
+    report("done", 1.0)
+    return SingleResult(labels, certain, objective_trace(merges, n_merges), n_regions)
+
+
+def _check(image: Float, targets: Float | None, n_clusters: int | None) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise PixelClusterError(f"image has shape {image.shape}; wanted (H, W, 3) with at least one pixel")
+    if targets is not None and (targets.ndim != 3 or targets.shape[:2] != image.shape[:2] or not targets.size):
+        wanted = f"({image.shape[0]}, {image.shape[1]}, D)"
+        raise PixelClusterError(f"targets have shape {targets.shape}; wanted {wanted} to fit the image")
+    if n_clusters is not None and n_clusters < 1:
+        raise PixelClusterError(f"n_clusters is {n_clusters}; wanted at least 1, or None to choose")
+
+
+def _by_area(labels: Labels) -> tuple[Labels, NDArray[np.intp]]:
+    """Number labels by decreasing area; also the old label of each new one."""
+    counts = np.bincount(labels.ravel())
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    rank = np.zeros(len(counts), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[labels], order
+
+
+def _probabilities(labels: Labels, order: NDArray[np.intp], channels: Channels, heads: Heads) -> Float:
+    if order.max() < len(heads.mean):
+        return label_probabilities(labels, channels, heads.choose(order))
+    # Clusters split by colour alone have no head: their pixels are told apart without doubt.
+    certain: Float = (labels == np.arange(len(order), dtype=np.int32)[:, None, None]).astype(np.float32)
+    return certain

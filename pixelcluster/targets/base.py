@@ -1,0 +1,219 @@
+"""What target stacks share: raw channels on the label grid, statistics learned without labels, a linear map.
+
+A stack computes raw channels f of an image; its target is x = M (f - mean), with mean and M learned on the
+training images. Channels of x have variance 1 on average, so that one sigma means the same on every stack.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pixelcluster.errors import PixelClusterError
+
+Stack = TypeVar("Stack", bound="TargetStack")
+
+# A channel whose spread is below this share of the largest one is constant; its noise is not blown up.
+_CONSTANT = 1e-3
+
+
+class TargetStack(nn.Module, ABC):
+    """Image -> normalised targets on the label grid. Statistics are buffers and belong to the model file.
+
+    Args:
+        n_channels: D, channels of the targets.
+        label_stride: pixels a label cell and axis.
+    """
+
+    def __init__(self, n_channels: int, label_stride: int) -> None:
+        super().__init__()
+        if label_stride < 1:
+            raise PixelClusterError(f"label_stride is a number of pixels, 1 or more, got {label_stride}")
+        self.n_channels, self.label_stride = n_channels, label_stride
+
+    @abstractmethod
+    def fit(
+        self: Stack, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+    ) -> Stack:
+        """Learn the statistics, without labels.
+
+        Args:
+            images: each (3, H, W) float RGB in [0, 1], sizes may differ; read several times, may load lazily.
+            masks: each (H, W) bool, True where used; a cell with less than half its pixels used is left out.
+            seed: seeds what is drawn.
+
+        Returns:
+            The stack itself.
+
+        Raises:
+            PixelClusterError: no image, no used cell, or as many masks as images are wanted and not given.
+        """
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> Tensor:
+        """Return targets (B, D, ceil(H / stride), ceil(W / stride)) of images (B, 3, H, W), RGB in [0, 1]."""
+
+
+class LinearStack(TargetStack):
+    """A stack that is a linear map of raw channels.
+
+    Args:
+        n_raw: C, raw channels.
+        n_channels: D, channels after the map; never more than C.
+        label_stride: pixels a label cell and axis.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+    fitted: Tensor
+
+    def __init__(self, n_raw: int, n_channels: int, label_stride: int) -> None:
+        super().__init__(min(n_channels, n_raw), label_stride)
+        self.register_buffer("mean", torch.zeros(n_raw))
+        self.register_buffer("matrix", torch.zeros(self.n_channels, n_raw))
+        self.register_buffer("fitted", torch.tensor(False))
+
+    @abstractmethod
+    def raw(self, images: Tensor) -> Tensor:
+        """Return raw channels (B, C, h, w) of images (B, 3, H, W)."""
+
+    @abstractmethod
+    def linear_map(self, covariance: Tensor) -> Tensor:
+        """Return the map (D, C) from the covariance (C, C) float64 of the raw channels."""
+
+    def learn(self, images: Sequence[Tensor], masks: Sequence[Tensor] | None, seed: int) -> None:
+        """Learn what the raw channels themselves need (a dictionary); most stacks need nothing."""
+
+    @torch.no_grad()
+    def fit(
+        self: Stack, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+    ) -> Stack:
+        """Learn mean and map, see `TargetStack.fit`."""
+        assert isinstance(self, LinearStack)
+        check_training(images, masks)
+        self.learn(images, masks, seed)
+        moments = Moments(self.mean.shape[0])
+        for index in range(len(images)):
+            raw = self.raw(images[index][None].to(self.mean.device))[0].flatten(1).T
+            moments.add(raw if masks is None else raw[cells_used(masks[index], self.label_stride).flatten()])
+        self.mean.copy_(moments.mean())
+        self.matrix.copy_(self.linear_map(moments.covariance()))
+        self.fitted.fill_(True)
+        return self
+
+    @torch.no_grad()
+    def forward(self, images: Tensor) -> Tensor:
+        """Return targets (B, D, h, w), see `TargetStack.forward`.
+
+        Raises:
+            PixelClusterError: the stack has no statistics yet, or images of another shape.
+        """
+        if not self.fitted:
+            raise PixelClusterError(
+                "target stack has no statistics: fit it on images or load them from a model"
+            )
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise PixelClusterError(f"images have shape {tuple(images.shape)}, wanted (B, 3, H, W)")
+        return functional.conv2d(self.raw(images) - self.mean[:, None, None], self.matrix[:, :, None, None])
+
+
+class Moments:
+    """Mean and covariance of rows that arrive in parts, in float64.
+
+    Args:
+        n_channels: C.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        self.n_rows = 0
+        self._shift = torch.zeros(n_channels, dtype=torch.float64)
+        self._sum = torch.zeros(n_channels, dtype=torch.float64)
+        self._products = torch.zeros(n_channels, n_channels, dtype=torch.float64)
+
+    def add(self, rows: Tensor) -> None:
+        """Take in rows (P, C)."""
+        rows = rows.to("cpu", torch.float64)
+        if self.n_rows == 0 and len(rows):
+            self._shift = rows.mean(0)  # keeps the subtraction in `covariance` well-conditioned
+        rows = rows - self._shift
+        self.n_rows += len(rows)
+        self._sum += rows.sum(0)
+        self._products += rows.T @ rows
+
+    def mean(self) -> Tensor:
+        """Return the mean (C,).
+
+        Raises:
+            PixelClusterError: no row came.
+        """
+        if self.n_rows == 0:
+            raise PixelClusterError(
+                "no label cell is used by the masks; give masks with more pixels, or none"
+            )
+        return self._shift + self._sum / self.n_rows
+
+    def covariance(self) -> Tensor:
+        """Return the covariance (C, C), divided by the number of rows."""
+        offset = self._sum / max(self.n_rows, 1)
+        return self._products / max(self.n_rows, 1) - torch.outer(offset, offset)
+
+
+def common_scale(covariance: Tensor) -> Tensor:
+    """Return the map (C, C) that divides all channels by one number, so that their mean variance is 1."""
+    variance = covariance.diagonal().mean()
+    return torch.eye(len(covariance), dtype=covariance.dtype) * _inverse_root(variance)
+
+
+def standardise(covariance: Tensor) -> Tensor:
+    """Return the map (C, C) that gives each channel variance 1 (a constant channel stays about constant)."""
+    variance = covariance.diagonal()
+    return torch.diag(_inverse_root(variance.clamp(min=float(variance.max()) * _CONSTANT**2)))
+
+
+def principal_components(covariance: Tensor, n_components: int) -> Tensor:
+    """Return the map (n, C) to the leading principal components, divided by one number: mean variance 1.
+
+    Components keep their relative variances: whitening them one by one raises noise and costs accuracy.
+    """
+    values, vectors = torch.linalg.eigh(covariance)
+    values, vectors = values[-n_components:].flip(0), vectors[:, -n_components:].flip(1)
+    largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
+    return (vectors * largest.sign()).T * _inverse_root(values.mean())
+
+
+def _inverse_root(variance: Tensor) -> Tensor:
+    """Return 1 / sqrt(variance), 1 where it is (numerically) zero."""
+    return torch.where(variance > 1e-12, variance.clamp(min=1e-12).rsqrt(), torch.ones_like(variance))
+
+
+def to_grid(values: Tensor, stride: int) -> Tensor:
+    """Average values (B, C, H, W) over label cells: (B, C, ceil(H / stride), ceil(W / stride))."""
+    return functional.avg_pool2d(values, stride, ceil_mode=True) if stride > 1 else values
+
+
+def grid_shape(height: int, width: int, stride: int) -> tuple[int, int]:
+    """Return (h, w) of the label grid of an image of height x width pixels."""
+    return -(-height // stride), -(-width // stride)
+
+
+def cells_used(mask: Tensor, stride: int) -> Tensor:
+    """Return (h, w) bool: cells with at least half of their pixels True in mask (H, W)."""
+    share = to_grid(mask[None, None].float(), stride)[0, 0]
+    return share >= 0.5
+
+
+def check_training(images: Sequence[Tensor], masks: Sequence[Tensor] | None) -> None:
+    """Refuse training data without images or with another number of masks.
+
+    Raises:
+        PixelClusterError: as said.
+    """
+    if len(images) == 0:
+        raise PixelClusterError("no images to learn the target stack from; give at least one")
+    if masks is not None and len(masks) != len(images):
+        raise PixelClusterError(f"{len(masks)} masks for {len(images)} images; give one an image, or none")

@@ -1,0 +1,1 @@
+"""Learning: starts, the training loop, the student, and what a model folder holds."""

@@ -1,0 +1,169 @@
+"""From settings and targets to a model at its start: generator, prior, optimiser, Potts graph."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pixelcluster.config import PriorSettings, RunConfig
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.model.convolutional import ConvolutionalGenerator
+from pixelcluster.model.generator import ClusteredGenerator
+from pixelcluster.model.graph import PixelGrid
+from pixelcluster.model.prior import LabelPrior, estimate_proportions, estimate_rows
+from pixelcluster.training.starts import start_means
+
+AnyGenerator = ClusteredGenerator | ConvolutionalGenerator
+
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class TrainingImage:
+    """One image of the training set, ready for the chains.
+
+    Attributes:
+        targets: (D, h, w) normalised target stack on the label grid.
+        mask: (h, w) bool; False: a benchmark ignores the cell, and so do we.
+        guide: (3, h, w) colours in [0, 1] on the label grid, for contrast-sensitive Potts weights.
+    """
+
+    targets: Tensor
+    mask: Tensor
+    guide: Tensor
+
+
+def start_generator(
+    images: Sequence[TrainingImage], config: RunConfig, seed: int, device: torch.device
+) -> tuple[AnyGenerator, float, list[Tensor]]:
+    """Return the generator at its start, its sigma, and the first label map (h, w) of each image.
+
+    Args:
+        images: the training set.
+        config: the settings; with "auto" clusters it starts from training.max_clusters.
+        seed: of the start and the weights.
+        device: where the generator goes.
+
+    Raises:
+        PixelClusterError: no unmasked cell, or fewer cells than clusters.
+    """
+    cells = torch.cat([image.targets[:, image.mask].T for image in images]).float()
+    if not len(cells):
+        raise PixelClusterError("every pixel is masked; give at least one image with unmasked pixels")
+    training = config.training
+    n_clusters = config.n_clusters
+    if n_clusters == "auto":
+        n_clusters = min(training.max_clusters, len(cells))
+    means = start_means(training.start, cells, n_clusters, restarts=training.restarts, seed=seed)
+    nearest = [torch.cdist(part, means).min(1) for part in cells.split(_CHUNK)]
+    residual = float(torch.cat([part.values for part in nearest]).square().mean().div(cells.shape[1]).sqrt())
+    sigma = config.generator.sigma or max(residual, 1e-3)
+    generator = make_generator(config, n_clusters, cells.shape[1], sigma, seed)
+    if isinstance(generator, ClusteredGenerator):
+        full = config.generator.noise == "full"
+        labels = torch.cat([part.indices for part in nearest])
+        generator.set_clusters(means, covariances(cells, labels, means, residual) if full else None)
+    maps = []
+    for index, image in enumerate(images):
+        flat = image.targets.flatten(1).T.float()
+        if training.start == "random":
+            random = torch.Generator().manual_seed(seed * 1_000_003 + index)
+            own = torch.randint(n_clusters, (len(flat),), generator=random)
+        else:
+            own = torch.cdist(flat, means).argmin(1)
+        maps.append(own.view(image.mask.shape))
+    return generator.to(device), sigma, maps
+
+
+def make_generator(
+    config: RunConfig, n_clusters: int, n_channels: int, sigma: float = 1.0, seed: int = 0
+) -> AnyGenerator:
+    """Return a generator of the configured form, (K, D) = (n_clusters, n_channels)."""
+    settings = config.generator
+    form = ClusteredGenerator if settings.form == "heads" else ConvolutionalGenerator
+    return form(
+        n_clusters,
+        n_channels,
+        latent_channels=settings.latent_channels,
+        latent_stride=settings.latent_stride,
+        width=settings.width,
+        noise=settings.noise,
+        sigma=sigma,
+        learn_noise=settings.sigma_schedule == "learned",
+        seed=seed,
+    )
+
+
+def make_optimiser(generator: AnyGenerator, config: RunConfig) -> torch.optim.Optimizer:
+    """Return Adam with the paper's beta1."""
+    training = config.training
+    return torch.optim.Adam(generator.parameters(), training.learning_rate, betas=(training.beta1, 0.999))
+
+
+def estimate_prior(counts: Tensor, settings: PriorSettings) -> LabelPrior:
+    """Return the prior that expected counts (n_rows, K) give under the settings."""
+    total = counts.sum(0)
+    # Without sparsity a tenth of a balanced share keeps every cluster alive.
+    pseudo_count = -settings.sparsity * float(total.sum()) or 0.1 * float(total.mean())
+    learned = estimate_proportions(total, pseudo_count)
+    proportions = learned if settings.proportions else torch.full_like(learned, 1 / len(learned))
+    rows = None
+    if settings.rows:
+        rows = estimate_rows(counts, proportions, pseudo_count=0.1 * float(counts.sum(1).mean()))
+    return LabelPrior(
+        proportions,
+        rows,
+        concentration=settings.concentration,
+        potts_weight=settings.potts_weight,
+        contrast=settings.contrast,
+    )
+
+
+def label_grid(
+    generator: AnyGenerator, prior: LabelPrior, guide: Tensor, mask: Tensor | None = None
+) -> PixelGrid:
+    """Return the Potts graph of a batch.
+
+    Args:
+        generator: its receptive field sets how far apart cells of a colour are.
+        prior: its contrast decides whether the guide matters.
+        guide: (B, 3, h, w) colours in [0, 1].
+        mask: (B, h, w) bool.
+    """
+    return PixelGrid(
+        guide.shape[2],
+        guide.shape[3],
+        guide=None if prior.contrast is None else guide,
+        contrast=prior.contrast,
+        mask=mask,
+        period=max(2, generator.receptive_field),
+        device=guide.device,
+    )
+
+
+def covariances(cells: Tensor, labels: Tensor, means: Tensor, residual: float) -> Tensor:
+    """Return covariances (K, D, D), shrunk towards residual^2 I by 10 D pseudo-cells.
+
+    Args:
+        cells: (P, D).
+        labels: (P,) int64.
+        means: (K, D).
+        residual: standard deviation of all cells around their means.
+    """
+    n_clusters, n_channels = means.shape
+    weight = 10 * n_channels
+    shrinkage = weight * residual**2 * torch.eye(n_channels)
+    result = []
+    for k in range(n_clusters):
+        own = cells[labels == k] - means[k]
+        result.append((own.T @ own + shrinkage) / (len(own) + weight))
+    return torch.stack(result)
+
+
+def one_hot(label_map: Tensor, n_clusters: int) -> Tensor:
+    """Return (1, K, h, w) float of labels (h, w)."""
+    return functional.one_hot(label_map.long(), n_clusters).permute(2, 0, 1)[None].float()

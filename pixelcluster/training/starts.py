@@ -1,0 +1,93 @@
+"""Starts of the clusters: where the means are before the first Gibbs sweep.
+
+Sources: random start, Zhu et al., Algorithm 1; K-means++, Arthur and Vassilvitskii, SODA 2007; spectral partition
+of a nearest-neighbour graph, Ng, Jordan and Weiss, NIPS 2001.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pixelcluster.errors import PixelClusterError
+
+Start = Literal["random", "kmeans", "spectral"]
+
+_MAX_CELLS = 200_000
+_MAX_SPECTRAL_CELLS = 12_000
+_N_NEIGHBOURS = 30
+
+
+def start_means(kind: Start, cells: Tensor, n_clusters: int, *, restarts: int = 5, seed: int = 0) -> Tensor:
+    """Return cluster means to start from.
+
+    Args:
+        kind: "random" gives every cell a random label; "kmeans"; "spectral" partitions the graph of each cell's
+            30 nearest neighbours by cosine.
+        cells: (P, D) normalised targets of unmasked cells; a random part is used where there are many.
+        n_clusters: K.
+        restarts: runs of K-means; the sum of squared errors chooses, which under isotropic noise is the likelihood.
+        seed: of all random choices.
+
+    Returns:
+        (K, D).
+
+    Raises:
+        PixelClusterError: fewer distinct cells than clusters.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if len(cells) < n_clusters:
+        raise PixelClusterError(
+            f"{n_clusters} clusters wanted of {len(cells)} label cells; lower the number of clusters"
+        )
+    if kind == "random":
+        labels = torch.randint(n_clusters, (len(cells),), generator=generator)
+        return _means(cells, labels, n_clusters)
+    limit = _MAX_CELLS if kind == "kmeans" else _MAX_SPECTRAL_CELLS
+    picked = cells[torch.randperm(len(cells), generator=generator)[:limit]].float().cpu()
+    points = picked.numpy() if kind == "kmeans" else spectral_embedding(picked.numpy(), n_clusters)
+    return _means(picked, torch.from_numpy(_kmeans(points, n_clusters, restarts, seed)), n_clusters)
+
+
+def spectral_embedding(points: NDArray[np.float32], n_vectors: int) -> NDArray[np.float32]:
+    """Return the row-normalised leading eigenvectors of the normalised nearest-neighbour graph.
+
+    Args:
+        points: (P, D).
+        n_vectors: number of eigenvectors.
+
+    Returns:
+        (P, n_vectors), rows of unit length.
+    """
+    from scipy import sparse
+    from scipy.sparse.linalg import eigsh
+    from sklearn.neighbors import kneighbors_graph
+
+    directions = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
+    n_neighbours = min(_N_NEIGHBOURS, len(points) - 1)
+    graph = kneighbors_graph(directions, n_neighbours, mode="distance")
+    graph.data = np.maximum(1 - graph.data**2 / 2, 0)  # cosine
+    graph = graph.maximum(graph.T)
+    scale = sparse.diags(np.maximum(graph.sum(axis=1).A1, 1e-12) ** -0.5)
+    start = np.ones(len(points)) / np.sqrt(len(points))
+    vectors = eigsh(scale @ graph @ scale, k=min(n_vectors, len(points) - 1), v0=start)[1]
+    normalised: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    return normalised
+
+
+def _kmeans(points: NDArray[np.float32], n_clusters: int, restarts: int, seed: int) -> NDArray[np.int64]:
+    """Return the labels of the best of several K-means runs."""
+    from sklearn.cluster import KMeans
+
+    labels: NDArray[np.int64] = KMeans(n_clusters, n_init=restarts, random_state=seed).fit(points).labels_
+    return labels.astype(np.int64)
+
+
+def _means(cells: Tensor, labels: Tensor, n_clusters: int) -> Tensor:
+    """Return the mean of the cells of each label, (K, D)."""
+    total = cells.new_zeros(n_clusters, cells.shape[1]).index_add_(0, labels, cells)
+    return total / torch.bincount(labels, minlength=n_clusters).clamp_min(1)[:, None]

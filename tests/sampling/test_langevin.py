@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.model.likelihood import IsotropicNoise, LabelGroups, log_likelihood_of_features
+from pixelcluster.sampling import langevin
+from pixelcluster.sampling.noise import Streams
+
+N_CHAINS, D, F = 4000, 4, 2
+
+
+@pytest.fixture
+def posterior():
+    """A linear generator x = A z + e with z ~ N(0, I): log joint of N_CHAINS chains, mean and precision."""
+    random = torch.Generator().manual_seed(0)
+    matrix = torch.randn(D, F, generator=random)
+    x, sigma = torch.randn(D, generator=random), torch.tensor(0.8)
+    log_likelihood = log_likelihood_of_features(
+        x.expand(N_CHAINS, D),
+        matrix[None],
+        LabelGroups(torch.zeros(N_CHAINS, dtype=torch.int64), 1),
+        IsotropicNoise(sigma),
+    )
+
+    def log_joint(z: torch.Tensor) -> torch.Tensor:
+        return log_likelihood(z) - z.square().sum(1) / 2
+
+    precision = torch.eye(F) + matrix.T @ matrix / sigma**2
+    return log_joint, torch.linalg.solve(precision, matrix.T @ x / sigma**2), precision
+
+
+def run(log_prob, n_steps: int, **settings):
+    streams = Streams(0, range(N_CHAINS))
+    state = langevin.init(torch.zeros(N_CHAINS, F), log_prob)
+    acceptance = []
+    for _ in range(n_steps):
+        state, info = langevin.step(streams, state, log_prob, **settings)
+        acceptance.append(info.acceptance.mean())
+    return state.position, torch.stack(acceptance).mean()
+
+
+def assert_gaussian(z: torch.Tensor, mean: torch.Tensor, covariance: torch.Tensor) -> None:
+    """Mean and covariance within 5 standard errors; chains are independent, so each counts as one sample."""
+    n = len(z)
+    variances = covariance.diagonal()
+    assert ((z.mean(0) - mean).abs() < 5 * (variances / n).sqrt()).all()
+    errors = ((covariance.square() + variances[:, None] * variances) / n).sqrt()
+    assert ((z.T.cov() - covariance).abs() < 5 * errors).all()
+
+
+def test_unadjusted_chain_has_the_biased_law_of_its_step_size(posterior) -> None:
+    log_joint, mean, precision = posterior
+    step_size = 0.1
+    z, _ = run(log_joint, 60, step_size=step_size)
+    # z' = z - h P (z - m) + sqrt(2 h) n is stationary at covariance (P - h P^2 / 2)^-1, not P^-1.
+    biased = (precision - step_size * precision @ precision / 2).inverse()
+    assert_gaussian(z, mean, biased)
+    with pytest.raises(AssertionError):
+        assert_gaussian(z, mean, precision.inverse())
+
+
+@pytest.mark.parametrize("preconditioned", [False, True])
+def test_adjusted_chain_has_the_posterior(posterior, preconditioned: bool) -> None:
+    log_joint, mean, precision = posterior
+    preconditioner = 1 / precision.diagonal() if preconditioned else None
+    step_size = 0.5 if preconditioned else 0.1
+    z, acceptance = run(log_joint, 60, step_size=step_size, preconditioner=preconditioner, adjust=True)
+    assert 0.5 < acceptance < 0.99
+    assert_gaussian(z, mean, precision.inverse())
+
+
+def test_temperature_scales_the_covariance(posterior) -> None:
+    log_joint, mean, precision = posterior
+    z, _ = run(log_joint, 60, step_size=0.1, temperature=0.25, adjust=True)
+    assert_gaussian(z, mean, precision.inverse() / 4)
+
+
+def test_temperature_zero_is_gradient_ascent(posterior) -> None:
+    log_joint, mean, _ = posterior
+    z, _ = run(log_joint, 200, step_size=0.1, temperature=0.0)
+    torch.testing.assert_close(z, mean.expand(N_CHAINS, F), rtol=1e-4, atol=1e-4)
+    state = langevin.init(mean.expand(N_CHAINS, F), log_joint)
+    at_rest = state._replace(gradient=torch.zeros(N_CHAINS, F))
+    moved, info = langevin.step(Streams(0, []), at_rest, log_joint, step_size=1.0, temperature=0.0)
+    assert torch.equal(moved.position, state.position)
+    assert not info.rejected.any()
+
+
+def test_a_step_takes_one_evaluation(posterior) -> None:
+    log_joint, _, _ = posterior
+    calls = []
+
+    def counted(z):
+        calls.append(1)
+        return log_joint(z)
+
+    state = langevin.init(torch.zeros(N_CHAINS, F), counted)
+    for _ in range(3):
+        state, _ = langevin.step(Streams(0, range(N_CHAINS)), state, counted, step_size=0.1)
+    assert len(calls) == 4
+
+
+def test_non_finite_proposals_stay_and_count_row_by_row() -> None:
+    def log_prob(z):
+        return torch.where(z[:, 0] > 0, torch.nan, -z.square().sum(1))
+
+    position = torch.tensor([[-1.0, 0.0], [-1e-3, 0.0]])
+    start = langevin.init(position, log_prob)._replace(gradient=torch.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    state, info = langevin.step(Streams(0, [0, 1]), start, log_prob, step_size=0.1, temperature=0.0)
+    assert info.rejected.tolist() == [False, True]
+    assert info.acceptance.tolist() == [1, 0]
+    torch.testing.assert_close(state.position, torch.tensor([[-1.0, 0.1], [-1e-3, 0.0]]))
+    assert torch.equal(state.gradient[1], start.gradient[1])
+    assert state.log_prob.isfinite().all()
+
+
+def test_large_steps_are_refused(posterior) -> None:
+    _, acceptance = run(posterior[0], 5, step_size=5.0, adjust=True)
+    assert acceptance < 0.5
+
+
+def test_correction_at_temperature_zero_is_refused(posterior) -> None:
+    with pytest.raises(PixelClusterError, match="adjust=False"):
+        run(posterior[0], 1, step_size=0.1, temperature=0.0, adjust=True)
