@@ -114,7 +114,7 @@ class ConvolutionalGenerator(nn.Module):
         return of_candidates
 
     def select(self, kept: Tensor) -> ConvolutionalGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True alone, with copies of all weights."""
+        """Return a generator of the clusters where kept (K,) bool is True alone, weights copied."""
         smaller = copy.deepcopy(self)
         smaller.n_clusters = int(kept.sum())
         weight = self.first.weight.detach()

@@ -3,10 +3,10 @@
     x = G(z, y) + e,    G(z, y)_p = V f_p + W_{y_p} [1; U f_p],    f = trunk(z),    z ~ N(0, I)
 
 V f is shared by the clusters; W embeds the label: cluster means, and loadings on R features U f. Given z, the
-label of a pixel moves that pixel alone: the Gibbs conditionals of all pixels are exact and cost one trunk pass
-and K heads. Given y, the log-likelihood is a quadratic of f: a Langevin step costs little more than the trunk
-and never touches the D channels. Without latent channels it is a Gaussian mixture; on a 1 x 1 label map it
-clusters images.
+label of a pixel moves that pixel alone: the Gibbs conditionals of all pixels are exact and cost one trunk
+pass and K heads. Given y, the log-likelihood is a quadratic of f: a Langevin step costs little more than the
+trunk and never touches the D channels. Without latent channels it is a Gaussian mixture; on a 1 x 1 label map
+it clusters images.
 
 Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 1-7.
 """
@@ -176,7 +176,7 @@ class ClusteredGenerator(nn.Module):
             self.noise.set_covariances(covariances)
 
     def select(self, kept: Tensor) -> ClusteredGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True alone, with copies of all weights."""
+        """Return a generator of the clusters where kept (K,) bool is True alone, weights copied."""
         smaller = copy.deepcopy(self)
         smaller.n_clusters = int(kept.sum())
         smaller.heads = nn.Parameter(self.heads.detach()[kept])

@@ -23,15 +23,15 @@ OFFSETS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
 
 class Graph(Protocol):
-    """What Gibbs asks of a graph.
+    """What Gibbs asks of a graph."""
 
-    Attributes:
-        shape: shape of one label map, (h, w) on the grid and (n,) on a sparse graph.
-        colours: the cells of each colour; together every cell once.
-    """
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one label map, (h, w) on the grid and (n,) on a sparse graph."""
 
-    shape: tuple[int, ...]
-    colours: Sequence[Cells]
+    @property
+    def colours(self) -> Sequence[Cells]:
+        """The cells of each colour; together every cell once."""
 
     def votes(self, label_map: Tensor, colour: int, n_clusters: int) -> Tensor:
         """Return sum_q w_pq [y_q = k] of the cells p of a colour, (B, K, *cells); labels (B, *shape)."""

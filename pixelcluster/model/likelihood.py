@@ -1,8 +1,8 @@
 """Gaussian likelihood of target rows: given labels, for every cluster, and as a quadratic of features.
 
 The noise e = x - G(z, y) is N(0, sigma^2 I), or N(0, Sigma_k) with the covariance of the label's cluster; the
-latter is a mixture of factor analysers whose pixel-scale latents are integrated out exactly. Everything works on
-rows (N, D), one a label cell; channels-last fields are such rows without a copy.
+latter is a mixture of factor analysers whose pixel-scale latents are integrated out exactly. Everything works
+on rows (N, D), one a label cell; channels-last fields are such rows without a copy.
 
 Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 4 and 7.
 """
@@ -115,11 +115,22 @@ class LabelGroups:
         self._inverse[self._order] = torch.arange(len(labels), device=labels.device)
         self._sizes = torch.bincount(labels, minlength=n_clusters).tolist()
 
+    def sort(self, rows: Tensor) -> Tensor:
+        """Return rows (N, ...) in the order of their labels."""
+        return rows.index_select(0, self._order)
+
+    def restore(self, rows: Tensor) -> Tensor:
+        """Undo `sort`."""
+        return rows.index_select(0, self._inverse)
+
+    def split(self, rows: Tensor) -> tuple[Tensor, ...]:
+        """Return the K groups of sorted rows, as views."""
+        return torch.split(rows, self._sizes)
+
     def multiply(self, rows: Tensor, matrices: Tensor) -> Tensor:
         """Return matrices[label] @ row, (N, O); rows (N, I), matrices (K, O, I); differentiable in both."""
-        groups = torch.split(rows.index_select(0, self._order), self._sizes)
-        products = torch.cat([group @ matrix.T for group, matrix in zip(groups, matrices, strict=True)])
-        return products.index_select(0, self._inverse)
+        groups = zip(self.split(self.sort(rows)), matrices, strict=True)
+        return self.restore(torch.cat([group @ matrix.T for group, matrix in groups]))
 
 
 def log_likelihood_all(residuals: Tensor, inputs: Tensor, heads: Tensor, noise: Noise) -> Tensor:
@@ -158,7 +169,7 @@ def log_likelihood_of_features(
     """
     weighted = noise.precision_times(maps)
     constants = noise.log_prob(residuals, groups)
-    slopes = groups.multiply(residuals, weighted.transpose(1, 2))
+    slopes = groups.sort(groups.multiply(residuals, weighted.transpose(1, 2)))
     curvatures = maps.transpose(1, 2) @ weighted
     if weights is not None:
         constants = constants * weights
@@ -171,7 +182,10 @@ def log_likelihood_of_features(
 
 
 class _Quadratic(torch.autograd.Function):
-    """w (b.f - f.C f / 2) of each row f; the product with C serves the value and the gradient w (b - C f)."""
+    """w (b.f - f.C f / 2) of each row f; the product with C serves the value and the gradient w (b - C f).
+
+    Slopes b come sorted by label, features f and weights w in their own order; C is symmetric.
+    """
 
     @staticmethod
     def forward(
@@ -182,9 +196,12 @@ class _Quadratic(torch.autograd.Function):
         groups: LabelGroups,
         weights: Tensor | None,
     ) -> Tensor:
+        ordered = groups.sort(features)
+        parts = zip(groups.split(slopes), groups.split(ordered), curvatures, strict=True)
+        gradient = torch.cat([torch.addmm(b, f, c, alpha=-1) for b, f, c in parts])
         # In place: on CPU fresh memory costs as much as the arithmetic.
-        gradient = groups.multiply(features, curvatures).neg_().add_(slopes)
-        values = (slopes + gradient).mul_(features).sum(1).div_(2)
+        values = groups.restore((slopes + gradient).mul_(ordered).sum(1).div_(2))
+        gradient = groups.restore(gradient)
         if weights is not None:
             gradient.mul_(weights[:, None])
             values.mul_(weights)

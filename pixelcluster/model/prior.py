@@ -3,9 +3,9 @@
     p(y, theta) = Dir(theta; alpha N pi) prod_p theta_{y_p} f_p(y_p) exp(beta sum_{p~q} w_pq [y_p = y_q]) / Z
     f_p(k) = p(k | row of p) / pi_k
 
-theta, the proportions of one image, is integrated out exactly by augmentation: theta given y is Dirichlet, and
-labels given theta do not see each other through it. N is the number of unmasked cells: alpha is a pseudo-count as
-a fraction of the image and means the same at every resolution. Without alpha theta is pi.
+theta, the proportions of one image, is integrated out exactly by augmentation: theta given y is Dirichlet,
+and labels given theta do not see each other through it. N is the number of unmasked cells: alpha is a
+pseudo-count as a fraction of the image and means the same at every resolution. Without alpha theta is pi.
 
 Sources: Dirichlet-multinomial augmentation, Tanner and Wong, JASA 1987; Potts on 8 neighbours with contrast,
 Boykov and Jolly, ICCV 2001.

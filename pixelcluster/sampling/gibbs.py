@@ -119,7 +119,7 @@ def sweep(
             tempering=tempering,
         )
         if conditionals is not None or uniform is not None:
-            probabilities = (logits / temperature if temperature > 0 else logits).softmax(1)
+            probabilities = logits.div_(temperature or 1.0).softmax(1)
         if conditionals is not None:
             conditionals[cells] += probabilities
         # max is several times faster than argmax along this dimension.

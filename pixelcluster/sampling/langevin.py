@@ -3,8 +3,8 @@
     position <- position + step_size * P * gradient + sqrt(2 * step_size * temperature * P) * noise
 
 P is a diagonal preconditioner, 1 by default. The step size is the factor of the gradient; papers also write
-d^2 / 2 for it. Without correction the stationary law is biased to first order in the step size; `adjust` removes
-the bias (MALA).
+d^2 / 2 for it. Without correction the stationary law is biased to first order in the step size; `adjust`
+removes the bias (MALA).
 
 Sources: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 3; Roberts and Tweedie,
 Exponential convergence of Langevin distributions, Bernoulli 1996.

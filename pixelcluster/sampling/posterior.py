@@ -12,8 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.generator import Generator, log_joint
-from pixelcluster.model.graph import Graph
+from pixelcluster.model.graph import Graph, PixelGrid
 from pixelcluster.model.prior import LabelPrior, log_prior
 from pixelcluster.sampling import gibbs, langevin
 from pixelcluster.sampling.noise import Streams
@@ -79,7 +80,18 @@ def infer(
         mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
         preconditioner: of Langevin.
         adjust: Metropolis correction of Langevin.
+
+    Raises:
+        PixelClusterError: no round after burn-in, or cells of one colour interact through the generator.
     """
+    if burn_in >= rounds:
+        raise PixelClusterError(f"burn_in {burn_in} leaves none of {rounds} rounds; give more rounds")
+    period = graph.period if isinstance(graph, PixelGrid) else 1
+    if period < generator.receptive_field:
+        raise PixelClusterError(
+            f"the graph's colours are {period} apart, but a label of this generator moves "
+            f"{generator.receptive_field} cells; use PixelGrid(period={generator.receptive_field})"
+        )
     x = x.contiguous(memory_format=torch.channels_last)
     size = (x.shape[2], x.shape[3])
     total = x.new_zeros(len(x), generator.n_clusters, *size)

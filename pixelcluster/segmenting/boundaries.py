@@ -4,9 +4,10 @@ Strength is the chi-square distance between the codes of the two halves of a dis
 several radii, summed over colour and texture with fixed weights; it acts as the contrast of the Potts prior
 between neighbouring atoms.
 
-Source: Martin, Fowlkes, Malik (TPAMI 2004); Arbelaez, Maire, Fowlkes, Malik, "Contour detection and hierarchical
-image segmentation" (TPAMI 2011), here without learned detectors, at half resolution, and with each half-disc
-sum taken from blurred codes at seven points of a ring, so that the cost does not grow with the radius.
+Source: Martin, Fowlkes, Malik (TPAMI 2004); Arbelaez, Maire, Fowlkes, Malik, "Contour detection and
+hierarchical image segmentation" (TPAMI 2011), here without learned detectors, at half resolution, and with
+each half-disc sum taken from blurred codes at seven points of a ring, so that the cost does not grow with
+the radius.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from pixelcluster.segmenting.evidence import Evidence, Float, shrink
 
 N_ORIENTATIONS = 8
-MAX_ATOMS = 3000
+MAX_ATOMS = 2000
 _WORKERS = 2
 
 # (part of the stack, radius in cells, on the half grid?, weight). Parts 0-2 are the channels, 3 the texture.
@@ -110,8 +111,7 @@ def boundary_strength(evidence: Evidence) -> Float:
     for contrast in contrasts[1:]:  # always in this order: floating-point sums depend on it
         total += contrast
     smooth = np.stack([cv2.GaussianBlur(e, (0, 0), 0.5, borderType=cv2.BORDER_REFLECT) for e in total])
-    strongest: Float = np.round(smooth.max(0) * _LEVELS) / np.float32(_LEVELS)
-    return strongest
+    return _rounded(smooth.max(0))
 
 
 def watershed_atoms(strength: Float, *, max_atoms: int = MAX_ATOMS) -> NDArray[np.intp]:
@@ -131,7 +131,7 @@ def watershed_atoms(strength: Float, *, max_atoms: int = MAX_ATOMS) -> NDArray[n
             return atoms
         sigma *= 1.5
         blurred = cv2.GaussianBlur(strength, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-        relief = np.round(blurred * _LEVELS) / np.float32(_LEVELS)
+        relief = _rounded(blurred)
 
 
 def region_graph(
@@ -149,16 +149,23 @@ def region_graph(
     n = int(labels.max()) + 1
     before = np.concatenate([labels[:, :-1].ravel(), labels[:-1].ravel()])
     after = np.concatenate([labels[:, 1:].ravel(), labels[1:].ravel()])
-    across = np.concatenate([
-        np.maximum(strength[:, :-1], strength[:, 1:]).ravel(),
-        np.maximum(strength[:-1], strength[1:]).ravel(),
-    ])
+    across = np.concatenate(
+        [
+            np.maximum(strength[:, :-1], strength[:, 1:]).ravel(),
+            np.maximum(strength[:-1], strength[1:]).ravel(),
+        ]
+    )
     differ = before != after
     before, after, across = before[differ], after[differ], across[differ]
     keys = np.minimum(before, after) * n + np.maximum(before, after)
     pairs, inverse, length = np.unique(keys, return_inverse=True, return_counts=True)
-    total = np.bincount(inverse, across, len(pairs))
+    total = np.bincount(inverse, across, len(pairs)).astype(np.float64)
     return pairs // n, pairs % n, length.astype(np.float64), total
+
+
+def _rounded(strength: Float) -> Float:
+    rounded: Float = (np.round(strength * _LEVELS) / _LEVELS).astype(np.float32)
+    return rounded
 
 
 def _basins(relief: Float) -> NDArray[np.intp]:

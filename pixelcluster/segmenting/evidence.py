@@ -1,13 +1,13 @@
 """What a single image shows the generator: the default target stack of the mode without a model.
 
 A stack has three parts. `channels` are continuous (CIE Lab, or the leading principal components of a stack
-given by the caller) and are explained by heads that are affine in the latent field. `codes` are soft one-hot
-(population) codes of each channel and of a small dictionary of local texture; the Gaussian residual of a code,
-whitened by its mean, is the chi-square distance. Everything lies on a bounded grid, at most `GRID_CELLS` cells,
-so the cost of the inference does not grow with the image.
+given by the caller) and are explained by heads that are affine in the latent field. The codes are soft
+one-hot (population) codes of each channel and of a small dictionary of local texture; the Gaussian residual
+of a code, whitened by its mean, is the chi-square distance. Everything lies on a grid of about `GRID_CELLS`
+cells at most, so the cost of the inference does not grow with the image.
 
-Sources: Martin, Fowlkes, Malik, "Learning to detect natural image boundaries" (TPAMI 2004): soft histograms of
-Lab and textons; Leung, Malik (IJCV 2001): textons.
+Sources: Martin, Fowlkes, Malik, "Learning to detect natural image boundaries using local brightness, color,
+and texture cues" (TPAMI 2004): soft histograms of Lab and textons; Leung, Malik (IJCV 2001): textons.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ def grid_shape(height: int, width: int, *, cells: int = GRID_CELLS) -> tuple[int
 
 def lab(image: Float) -> Float:
     """Convert sRGB (H, W, 3) in [0, 1] to CIE Lab (D65), L in 0..100."""
-    out: Float = cv2.cvtColor(np.ascontiguousarray(image, dtype=np.float32), cv2.COLOR_RGB2LAB)
-    return out
+    contiguous = np.ascontiguousarray(image, dtype=np.float32)
+    return np.asarray(cv2.cvtColor(contiguous, cv2.COLOR_RGB2LAB), dtype=np.float32)
 
 
 def shrink(planes: Float, shape: tuple[int, int]) -> Float:
     """Area-average (H, W[, C]) to rows x columns."""
     if planes.shape[:2] == shape:
         return planes
-    out: Float = cv2.resize(planes, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
-    return out
+    small = cv2.resize(planes, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float32)
 
 
 def soft_codes(channel: Float, low: float, high: float, n_bins: int = N_BINS) -> Float:
@@ -87,7 +87,8 @@ def soft_codes(channel: Float, low: float, high: float, n_bins: int = N_BINS) ->
     step = (high - low) / n_bins
     centres = (low + (np.arange(n_bins, dtype=np.float32) + 0.5) * step).astype(np.float32)
     inside = np.clip(channel, low, high)
-    codes: Float = np.exp(-0.5 * ((inside[None] - centres[:, None, None]) / (0.8 * step)) ** 2).astype(np.float32)
+    distance = (inside[None] - centres[:, None, None]) / np.float32(0.8 * step)
+    codes: Float = np.exp(-0.5 * distance**2).astype(np.float32)
     codes /= codes.sum(0, keepdims=True)
     return codes
 
@@ -113,12 +114,17 @@ def filter_bank(grey: Float) -> Float:
                 kernel = kernel - kernel.mean()
                 kernel /= np.abs(kernel).sum()
                 responses.append(cv2.filter2D(grey, -1, kernel, borderType=cv2.BORDER_REFLECT))
-        blurred = [cv2.GaussianBlur(grey, (0, 0), s, borderType=cv2.BORDER_REFLECT) for s in (sigma, 2 * sigma)]
-        responses.append(blurred[0] - blurred[1])
-    return np.stack(responses, -1)
+        narrow, wide = (
+            cv2.GaussianBlur(grey, (0, 0), s, borderType=cv2.BORDER_REFLECT) for s in (sigma, 2 * sigma)
+        )
+        responses.append(narrow - wide)
+    bank: Float = np.stack(responses, -1)
+    return bank
 
 
-def dictionary_codes(features: Float, shape: tuple[int, int], *, seed: int, n_words: int = N_TEXTONS) -> Float:
+def dictionary_codes(
+    features: Float, shape: tuple[int, int], *, seed: int, n_words: int = N_TEXTONS
+) -> Float:
     """K-means dictionary of local descriptors, as soft occupancies on the grid.
 
     Args:
@@ -133,7 +139,8 @@ def dictionary_codes(features: Float, shape: tuple[int, int], *, seed: int, n_wo
     points = features.reshape(-1, features.shape[-1])
     generator = np.random.default_rng(seed)
     sample = points[generator.choice(len(points), min(_SAMPLE, len(points)), replace=False)]
-    centres = np.unique(sample[generator.choice(len(sample), min(n_words, len(sample)), replace=False)], axis=0)
+    start = generator.choice(len(sample), min(n_words, len(sample)), replace=False)
+    centres = np.unique(sample[start], axis=0)
     for _ in range(10):
         nearest = _nearest(sample, centres)
         counts = np.bincount(nearest, minlength=len(centres))
@@ -161,7 +168,7 @@ def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Channels]:
     fine = lab(shrink(image, grid_shape(height, width, cells=4 * GRID_CELLS)))
     channels = shrink(fine, shape)
     first, second, third = (soft_codes(channels[..., c], *limits) for c, limits in enumerate(_LAB_RANGES))
-    textons = dictionary_codes(filter_bank(fine[..., 0] / 100), shape, seed=seed)
+    textons = dictionary_codes(filter_bank(fine[..., 0] / np.float32(100)), shape, seed=seed)
     return Evidence(channels, (first, second, third), textons), lambda start, stop: lab(image[start:stop])
 
 
@@ -201,5 +208,5 @@ def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Channels
 
 
 def _nearest(points: Float, centres: Float) -> NDArray[np.intp]:
-    distance: Float = (centres**2).sum(1) - 2 * points @ centres.T
-    return distance.argmin(1)
+    nearest: NDArray[np.intp] = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
+    return nearest

@@ -1,7 +1,8 @@
 """One head for several regions: joining clusters that need not touch, to the end or to an exact number.
 
-Regions far apart that look alike (sky left and right of a tower) share a head where that is cheaper than two, by
-the objective of `hierarchy`; clusters that do not touch have no frontier to judge by and get a fixed strength.
+Regions far apart that look alike (sky left and right of a tower) share a head where that is cheaper than two,
+by the objective of `hierarchy`; clusters that do not touch have no frontier to judge by, and get a fixed
+strength.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def link_clusters(
     Args:
         statistics: of n regions.
         graph: (first, second, length, total strength) of adjacent regions, as from `region_graph`.
-        n_clusters: go on to this many; where None, join only clusters that do not touch, and stop where a join
-            no longer pays, so that the regions stay as they are.
+        n_clusters: go on to this many; where None, join only clusters that do not touch, so that the regions
+            stay as they are, and stop where a join no longer pays.
 
     Returns:
         (n,) cluster of each region, ids 0..K-1.
@@ -67,7 +68,8 @@ def link_clusters(
         row = np.where(alive, _costs(now, i, length, total, n_clusters is None), np.inf)
         cost[i], cost[:, i] = row, row
         cost[j], cost[:, j] = np.inf, np.inf
-    return np.unique(cluster, return_inverse=True)[1]
+    ids: Int = np.unique(cluster, return_inverse=True)[1]
+    return ids
 
 
 def split_clusters(labels: NDArray[np.int32], image: Float, n_clusters: int) -> NDArray[np.int32]:

@@ -1,12 +1,13 @@
-"""The labels of the pixels: a Potts field over the 8-neighbour grid around the clusters found on the coarse grid.
+"""The pixels' labels: a Potts field on the 8-neighbour grid around the clusters found on the coarse grid.
 
-    log p(y_p = k | rest) = tau * log N(x_p; mu_k + A_k z_p, S_k) + log(share_k(p) + floor) + beta * sum_q w_pq [y_q = k]
+    log p(y_p = k | rest) = tau log N(x_p; mu_k + A_k z_p, S_k) + log(share_k(p) + floor)
+                            + beta sum_q w_pq [y_q = k] + constant
 
-x is Lab (or the channels of the caller's stack), z the coordinates, share_k the share of cluster k among the grid
-cells around p (a position prior), and w_pq = exp(-|x_p - x_q|^2 / 2 g^2) / |p - q| (contrast-sensitive weights,
-Boykov and Jolly, ICCV 2001). The mode is approached by block Gibbs sweeps at temperature 0: the four parity classes
-of the grid are updated in turn, each exactly given the others, and only near frontiers. Every pixel is visited in
-strips, so memory is bounded and time is linear in pixels.
+x is Lab (or the channels of the caller's stack), z the coordinates, share_k the share of cluster k among the
+grid cells around p (a position prior), and w_pq = exp(-|x_p - x_q|^2 / 2 g^2) / |p - q| (contrast-sensitive
+weights: Boykov and Jolly, ICCV 2001). The mode is approached by block Gibbs sweeps at temperature 0: the four
+parity classes of the grid are updated in turn, each exactly given the others, and only near frontiers. Pixels
+are visited in strips, so memory is bounded and time is linear in pixels.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.segmenting.evidence import Channels, Float
-from pixelcluster.segmenting.hierarchy import Double, Int, Statistics
+from pixelcluster.segmenting.hierarchy import FIELD_UNIT, Double, Int, Statistics
 
 Labels = NDArray[np.int32]
 
@@ -33,7 +34,7 @@ _SHARE_WINDOW = 5  # cells
 _NOISE_FLOOR = 4.0  # variance, channel units squared: camera noise and rounding
 _OUTLIER = 16.0  # squared standardised residual at which a channel stops counting
 _STRIP = 150_000  # pixels
-_FIELD_UNIT = 100.0
+_FIELD_RIDGE = 1e-3
 _OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
 
 
@@ -57,8 +58,13 @@ class Heads:
 
     def choose(self, order: Int) -> Heads:
         """The heads of some clusters, in this order."""
-        parts = (self.mean, self.centre, self.loading, self.variance)
-        return Heads(*(part[order] for part in parts), share=self.share[..., order])
+        return Heads(
+            self.mean[order],
+            self.centre[order],
+            self.loading[order],
+            self.variance[order],
+            self.share[..., order],
+        )
 
 
 def fit_heads(labels: Int, statistics: Statistics) -> Heads:
@@ -73,9 +79,8 @@ def fit_heads(labels: Int, statistics: Statistics) -> Heads:
     """
     m = statistics.moments / statistics.size[:, None]
     mean, centre = m[:, :3], m[:, 3:5]
-    ridge = 1e-3
-    uu, uv, vv = m[:, 5] - centre[:, 0] ** 2 + ridge, m[:, 6] - centre.prod(1), m[:, 7] - centre[:, 1] ** 2 + ridge
-    field = np.stack([np.stack([uu, uv], -1), np.stack([uv, vv], -1)], -2)
+    field = m[:, [5, 6, 6, 7]].reshape(-1, 2, 2) - centre[:, :, None] * centre[:, None, :]
+    field += _FIELD_RIDGE * np.eye(2)
     cross = m[:, 11:17].reshape(-1, 3, 2) - mean[:, :, None] * centre[:, None, :]
     loading = np.linalg.solve(field, cross.transpose(0, 2, 1)).transpose(0, 2, 1)
     explained = (loading * cross).sum(-1)
@@ -95,7 +100,9 @@ def grow_to_pixels(labels: Int, height: int, width: int) -> Labels:
     return grown
 
 
-def map_labels(labels: Labels, channels: Channels, heads: Heads, *, sweeps: int = SWEEPS) -> tuple[Labels, list[int]]:
+def map_labels(
+    labels: Labels, channels: Channels, heads: Heads, *, sweeps: int = SWEEPS
+) -> tuple[Labels, list[int]]:
     """Move the frontiers to the mode of the field.
 
     Args:
@@ -112,7 +119,7 @@ def map_labels(labels: Labels, channels: Channels, heads: Heads, *, sweeps: int 
     reach = int(np.ceil(_REACH * scale))
     out = labels.copy()
     changed = [0] * sweeps
-    for start, stop in _strips(height, width):
+    for start, stop in _strips(height, width, 4 * reach):  # or the margins would outweigh the strip
         low, high = max(0, start - reach - 1), min(height, stop + reach + 1)
         # The strip above is final and is read, the strip below is still the start: one pass, no seam.
         block = out[low:high]
@@ -204,8 +211,8 @@ def _unary(
     """Tempered log likelihood and log position prior, (n, K) float32."""
     h, w, _ = heads.share.shape
     x = pixels[row, column]
-    u = ((column + 0.5) * (w / shape[1]) - 0.5) / _FIELD_UNIT
-    v = ((row + first_row + 0.5) * (h / shape[0]) - 0.5) / _FIELD_UNIT
+    u = ((column + 0.5) * (w / shape[1]) - 0.5) / FIELD_UNIT
+    v = ((row + first_row + 0.5) * (h / shape[0]) - 0.5) / FIELD_UNIT
     z = np.stack([u, v, np.ones_like(u)], 1).astype(np.float32)
     offset = heads.mean - (heads.loading @ heads.centre[:, :, None])[:, :, 0]
     planes = np.concatenate([heads.loading, offset[:, :, None]], 2).astype(np.float32)
@@ -253,7 +260,7 @@ def _cells(n_pixels: int, n_cells: int) -> Int:
     return np.arange(n_pixels) * n_cells // n_pixels
 
 
-def _strips(height: int, width: int) -> Iterator[tuple[int, int]]:
-    rows = max(1, _STRIP // width)
+def _strips(height: int, width: int, at_least: int = 1) -> Iterator[tuple[int, int]]:
+    rows = max(at_least, _STRIP // width)
     for start in range(0, height, rows):
         yield start, min(height, start + rows)

@@ -1,10 +1,10 @@
 """One image, no trained model: the clustered generator fitted to the image itself.
 
-The model is x_p = mu_{y_p} + A_{y_p} z_p + e over a target stack x (`evidence`), with z the smoothest modes of the
-latent field, a tempered likelihood, a Potts prior with contrast-sensitive weights, and a description length for
-every cluster. Inference starts from many small clusters (`boundaries`), joins them while the objective rises
-(`hierarchy`, `linking`), and ends with Gibbs sweeps of the pixels' labels at temperature 0 (`pixel_field`). All but
-the last step happens on a bounded grid.
+The model is x_p = mu_{y_p} + A_{y_p} z_p + e over a target stack x (`evidence`), with z fixed at the
+smoothest modes of the latent field, a tempered likelihood, a Potts prior with contrast-sensitive weights,
+and a description length for every cluster. Inference starts from many small clusters (`boundaries`), joins
+them while the objective rises (`hierarchy`, `linking`), and ends with Gibbs sweeps of the pixels' labels at
+temperature 0 (`pixel_field`). All but the last step happens on a bounded grid.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.segmenting.api import count_colours
 from pixelcluster.segmenting.boundaries import boundary_strength, region_graph, watershed_atoms
 from pixelcluster.segmenting.evidence import Channels, Float, image_evidence, stack_evidence
 from pixelcluster.segmenting.hierarchy import (
@@ -79,11 +80,16 @@ def segment_image(
         PixelClusterError: n_clusters below 1, or image and targets of shapes that do not fit.
     """
     _check(image, targets, n_clusters)
+    if n_clusters is not None:
+        n_clusters = min(n_clusters, count_colours(image, at_least=n_clusters))
     report = progress or (lambda stage, share: None)
     height, width = image.shape[:2]
 
     report("evidence", 0.0)
-    evidence, channels = image_evidence(image, seed=seed) if targets is None else stack_evidence(targets, seed=seed)
+    if targets is None:
+        evidence, channels = image_evidence(image, seed=seed)
+    else:
+        evidence, channels = stack_evidence(targets, seed=seed)
     report("boundaries", 0.25)
     strength = boundary_strength(evidence)
     atoms = watershed_atoms(strength)
@@ -119,7 +125,10 @@ def segment_image(
 def _check(image: Float, targets: Float | None, n_clusters: int | None) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise PixelClusterError(f"image has shape {image.shape}; wanted (H, W, 3) with at least one pixel")
-    if targets is not None and (targets.ndim != 3 or targets.shape[:2] != image.shape[:2] or not targets.size):
+    fits = targets is None or (
+        targets.ndim == 3 and targets.shape[:2] == image.shape[:2] and targets.size > 0
+    )
+    if targets is not None and not fits:
         wanted = f"({image.shape[0]}, {image.shape[1]}, D)"
         raise PixelClusterError(f"targets have shape {targets.shape}; wanted {wanted} to fit the image")
     if n_clusters is not None and n_clusters < 1:

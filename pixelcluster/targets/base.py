@@ -203,8 +203,8 @@ def grid_shape(height: int, width: int, stride: int) -> tuple[int, int]:
 
 def cells_used(mask: Tensor, stride: int) -> Tensor:
     """Return (h, w) bool: cells with at least half of their pixels True in mask (H, W)."""
-    share = to_grid(mask[None, None].float(), stride)[0, 0]
-    return share >= 0.5
+    used: Tensor = to_grid(mask[None, None].float(), stride)[0, 0] >= 0.5
+    return used
 
 
 def check_training(images: Sequence[Tensor], masks: Sequence[Tensor] | None) -> None:

@@ -19,7 +19,7 @@ class JoinedStack(TargetStack):
     """Several stacks side by side, each with its share of the total variance.
 
     Block b of D_b channels is multiplied by sqrt(w_b / sum(w) * D / D_b), D = sum(D_b): as its channels have
-    variance 1 on average, it contributes the share w_b / sum(w) of the squared distances, however many it has,
+    variance 1 on average, it contributes the share w_b / sum(w) of the squared distances whatever their number,
     and channels of the whole have variance 1 on average again.
 
     Args:

@@ -8,7 +8,7 @@ from pixelcluster.model.likelihood import IsotropicNoise, LabelGroups, log_likel
 from pixelcluster.sampling import langevin
 from pixelcluster.sampling.noise import Streams
 
-N_CHAINS, D, F = 4000, 4, 2
+N_CHAINS, D, F = 1500, 4, 2
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def assert_gaussian(z: torch.Tensor, mean: torch.Tensor, covariance: torch.Tenso
 def test_unadjusted_chain_has_the_biased_law_of_its_step_size(posterior) -> None:
     log_joint, mean, precision = posterior
     step_size = 0.1
-    z, _ = run(log_joint, 60, step_size=step_size)
+    z, _ = run(log_joint, 40, step_size=step_size)
     # z' = z - h P (z - m) + sqrt(2 h) n is stationary at covariance (P - h P^2 / 2)^-1, not P^-1.
     biased = (precision - step_size * precision @ precision / 2).inverse()
     assert_gaussian(z, mean, biased)
@@ -66,20 +66,20 @@ def test_adjusted_chain_has_the_posterior(posterior, preconditioned: bool) -> No
     log_joint, mean, precision = posterior
     preconditioner = 1 / precision.diagonal() if preconditioned else None
     step_size = 0.5 if preconditioned else 0.1
-    z, acceptance = run(log_joint, 60, step_size=step_size, preconditioner=preconditioner, adjust=True)
+    z, acceptance = run(log_joint, 40, step_size=step_size, preconditioner=preconditioner, adjust=True)
     assert 0.5 < acceptance < 0.99
     assert_gaussian(z, mean, precision.inverse())
 
 
 def test_temperature_scales_the_covariance(posterior) -> None:
     log_joint, mean, precision = posterior
-    z, _ = run(log_joint, 60, step_size=0.1, temperature=0.25, adjust=True)
+    z, _ = run(log_joint, 40, step_size=0.1, temperature=0.25, adjust=True)
     assert_gaussian(z, mean, precision.inverse() / 4)
 
 
 def test_temperature_zero_is_gradient_ascent(posterior) -> None:
     log_joint, mean, _ = posterior
-    z, _ = run(log_joint, 200, step_size=0.1, temperature=0.0)
+    z, _ = run(log_joint, 100, step_size=0.1, temperature=0.0)
     torch.testing.assert_close(z, mean.expand(N_CHAINS, F), rtol=1e-4, atol=1e-4)
     state = langevin.init(mean.expand(N_CHAINS, F), log_joint)
     at_rest = state._replace(gradient=torch.zeros(N_CHAINS, F))
