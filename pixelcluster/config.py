@@ -74,7 +74,8 @@ class SamplerSettings(_Section):
 
     langevin_steps: Annotated[int, Field(ge=0)] = 5
     """Steps on z a visit (the paper: 100 of a short-run chain; here chains persist)."""
-    step_size: PositiveFloat = 0.05
+    step_size: PositiveFloat = 0.2
+    """In units of the inverse curvature."""
     gibbs_sweeps: PositiveInt = 2
     """Sweeps over y a visit."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
@@ -89,10 +90,8 @@ class TrainingSettings(_Section):
     """Learning; see `pixelcluster.training.fit`."""
 
     start: Literal["random", "kmeans", "spectral"] = "kmeans"
-    start_clusters: PositiveInt | None = None
-    """Clusters of the start, merged down to K by least loss of likelihood; none: K itself."""
     restarts: PositiveInt = 5
-    """Starts tried; the objective chooses."""
+    """Fits from different starts; the one with the highest objective goes on."""
     epochs: PositiveInt = 20
     """Visits to every image."""
     batch_size: PositiveInt = 16

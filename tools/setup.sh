@@ -3,7 +3,7 @@
 #
 #     bash tools/setup.sh           what the commands need
 #     bash tools/setup.sh test      and what the tests need
-#     bash tools/setup.sh dev       and ruff, mypy and pre-commit
+#     bash tools/setup.sh dev       and ruff and mypy
 #
 # PYTHON=python3.12 chooses the interpreter of a new .venv; pip's own variables (PIP_INDEX_URL, ...) work as usual.
 set -euo pipefail
@@ -66,7 +66,9 @@ python=.venv/bin/python
 stamp=.venv/pixelcluster-setup
 wanted="$(cksum <pyproject.toml) $PWD" # a checkout that was moved is installed again
 known_level=-1 known=""
-[[ -f $stamp ]] && { read -r known_level && read -r known; } <"$stamp"
+if [[ -f $stamp ]]; then
+    { read -r known_level && read -r known; } <"$stamp" || true
+fi
 if [[ $known == "$wanted" && $known_level -ge $level ]] && cv2_loads; then
     echo ".venv is up to date"
     exit

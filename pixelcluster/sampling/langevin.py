@@ -23,6 +23,8 @@ from pixelcluster.sampling.noise import Streams
 
 LogProb = Callable[[Tensor], Tensor]
 
+_PROBE = 1e-2
+
 
 class LangevinState(NamedTuple):
     """A batch of chains.
@@ -107,6 +109,24 @@ def step(
         accepted = accepted & (streams.uniform(()) < acceptance)
     chosen = LangevinState(*(_choose(accepted, new, old) for new, old in zip(proposed, state, strict=True)))
     return chosen, LangevinInfo(~accepted, acceptance)
+
+
+def inverse_curvature(streams: Streams, state: LangevinState, log_prob_fn: LogProb) -> Tensor:
+    """Return a preconditioner (B, 1, ...): one over the curvature along a random direction, at most 1.
+
+    A latent cell that many label cells depend on is many times stiffer than one of a fine field; with this
+    factor one step size serves both. The prior's own curvature is 1.
+
+    Args:
+        streams: random numbers of the batch's images.
+        state: where the curvature is measured; constant along the chain that follows.
+        log_prob_fn: as given to `init`.
+    """
+    direction = streams.normal(state.position.shape[1:])
+    moved = init(state.position + _PROBE * direction, log_prob_fn)
+    change = (moved.gradient - state.gradient).flatten(1).norm(dim=1)
+    curvature = change / (_PROBE * direction.flatten(1).norm(dim=1))
+    return 1 / curvature.clamp_min(1.0).view(-1, *[1] * (state.position.ndim - 1))
 
 
 def _log_transition(start: LangevinState, end: Tensor, scale: float | Tensor, temperature: float) -> Tensor:

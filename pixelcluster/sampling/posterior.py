@@ -57,7 +57,6 @@ def infer(
     temperature: float = 1.0,
     tempering: float = 1.0,
     mask: Tensor | None = None,
-    preconditioner: Tensor | None = None,
     adjust: bool = False,
 ) -> Posterior:
     """Run the chains of a batch from (z, label_map).
@@ -71,14 +70,13 @@ def infer(
         z: (B, d, hz, wz) start of the latent field.
         label_map: (B, h, w) int64, start of the labels.
         rounds: alternations of z and y.
-        step_size: of Langevin.
+        step_size: of Langevin, in units of the inverse curvature at the start; stable below 2.
         langevin_steps: on z a round (m of Algorithm 1).
         gibbs_sweeps: over y a round.
         burn_in: rounds before probabilities are averaged; below `rounds`.
         temperature: of both moves; 0 climbs to a local maximum.
         tempering: divisor of the evidence, in both moves.
         mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
-        preconditioner: of Langevin.
         adjust: Metropolis correction of Langevin.
 
     Raises:
@@ -100,9 +98,11 @@ def infer(
 
     target = log_joint(generator, x, label_map, tempering=tempering, mask=mask)
     state = langevin.init(z, target)
+    moves = bool(z.numel() and langevin_steps)
+    preconditioner = langevin.inverse_curvature(streams, state, target) if moves else None
     evidence: gibbs.Evidence | None = None
     for index in range(rounds):
-        if z.numel() and langevin_steps:
+        if moves:
             for _ in range(langevin_steps):
                 state, info = langevin.step(
                     streams,

@@ -183,7 +183,8 @@ def principal_components(covariance: Tensor, n_components: int) -> Tensor:
     values, vectors = torch.linalg.eigh(covariance)
     values, vectors = values[-n_components:].flip(0), vectors[:, -n_components:].flip(1)
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-    return (vectors * largest.sign()).T * _inverse_root(values.mean())
+    components: Tensor = (vectors * largest.sign()).T * _inverse_root(values.mean())
+    return components
 
 
 def _inverse_root(variance: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """Target stack `patches`: a dictionary of whitened patches learned on the training images.
 
 Patches are contrast-normalised and ZCA-whitened, the dictionary is learned by spherical K-means, a pixel is
-coded by the triangle activation, codes are averaged over label cells and windows of cells, at several scales.
+coded by the triangle activation, codes are averaged over label cells and windows of cells, at several scales,
+and compared by Hellinger distance.
 
 Source: Coates, Lee, Ng, An analysis of single-layer networks in unsupervised feature learning, AISTATS 2011;
 Coates, Ng, Learning feature representations with K-means, 2012.
@@ -49,8 +50,8 @@ class PatchStack(LinearStack):
         *,
         n_atoms: int = 200,
         patch_size: int = 6,
-        scales: Sequence[int] = (1, 2),
-        windows: Sequence[int] = (1, 7),
+        scales: Sequence[int] = (1, 2, 4),
+        windows: Sequence[int] = (1,),
         n_components: int = 32,
     ) -> None:
         if min(n_atoms, patch_size, *scales) < 1 or any(window % 2 == 0 or window < 1 for window in windows):
@@ -93,7 +94,7 @@ class PatchStack(LinearStack):
             codes = self._pooled(to_grid(images, scale), max(self.label_stride // scale, 1))
             if codes.shape[2:] != shape:
                 codes = functional.interpolate(codes, size=shape, mode="bilinear", align_corners=False)
-            joined += [box_mean(codes, window) for window in self.windows]
+            joined += [unit_root(box_mean(codes, window)) for window in self.windows]
         return torch.cat(joined, 1)
 
     def linear_map(self, covariance: Tensor) -> Tensor:
@@ -165,6 +166,14 @@ def triangle_code(rows: Tensor, atoms: Tensor) -> Tensor:
     squared = rows.square().sum(-1, keepdim=True) + 1 - 2 * rows @ atoms.T
     distance = squared.clamp(min=0).sqrt()
     return (distance.mean(-1, keepdim=True) - distance).clamp(min=0)
+
+
+def unit_root(codes: Tensor) -> Tensor:
+    """Return square roots of codes (B, C, h, w), of length 1 over channels: distance becomes Hellinger's.
+
+    Frequent atoms no longer outweigh rare ones, and all scales and windows weigh equally.
+    """
+    return functional.normalize(codes.sqrt(), dim=1)
 
 
 def box_mean(values: Tensor, window: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.targets.base import TargetStack, check_training
 
-STACKS = ("rgb", "sobel", "texture", "patches", "encoder")
+STACKS = ("rgb", "lab", "sobel", "texture", "patches", "encoder")
 Options = Mapping[str, Mapping[str, object]]
 
 
@@ -19,7 +19,7 @@ class JoinedStack(TargetStack):
     """Several stacks side by side, each with its share of the total variance.
 
     Block b of D_b channels is multiplied by sqrt(w_b / sum(w) * D / D_b), D = sum(D_b): as its channels have
-    variance 1 on average, it contributes the share w_b / sum(w) of the squared distances whatever their number,
+    variance 1 on average, it contributes the share w_b / sum(w) of the squared distances for any number,
     and channels of the whole have variance 1 on average again.
 
     Args:
@@ -106,6 +106,10 @@ def _class(name: str) -> Callable[..., TargetStack]:
         from pixelcluster.targets.rgb import RgbStack
 
         return RgbStack
+    if name == "lab":
+        from pixelcluster.targets.lab import LabStack
+
+        return LabStack
     if name == "sobel":
         from pixelcluster.targets.sobel import SobelStack
 

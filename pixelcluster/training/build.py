@@ -58,7 +58,7 @@ def start_generator(
     n_clusters = config.n_clusters
     if n_clusters == "auto":
         n_clusters = min(training.max_clusters, len(cells))
-    means = start_means(training.start, cells, n_clusters, restarts=training.restarts, seed=seed)
+    means = start_means(training.start, cells, n_clusters, seed=seed)
     nearest = [torch.cdist(part, means).min(1) for part in cells.split(_CHUNK)]
     residual = float(torch.cat([part.values for part in nearest]).square().mean().div(cells.shape[1]).sqrt())
     sigma = config.generator.sigma or max(residual, 1e-3)

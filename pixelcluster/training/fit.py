@@ -75,6 +75,12 @@ class Fit:
         self.history: list[dict[str, object]] = []
         self.restart(label_maps)
 
+    @property
+    def objective(self) -> float:
+        """Log joint of the last epoch, nats a cell; minus infinity before the first."""
+        values = [entry["objective"] for entry in self.history if "objective" in entry]
+        return float(values[-1]) if values else -math.inf  # type: ignore[arg-type]
+
     def restart(self, label_maps: Sequence[Tensor]) -> None:
         """Put all chains on given label maps (h, w), and the prior on their counts; z keeps its place."""
         n_rows = max(self.config.prior.rows, 1)
@@ -235,3 +241,37 @@ class Fit:
             merged = torch.zeros(len(means[kept]), *own.shape[1:]).index_add_(0, new_id, own.float())
             self.probabilities[index] = merged.half()
         self.optimiser = make_optimiser(self.generator, self.config)
+
+
+def best_fit(
+    images: Sequence[TrainingImage],
+    config: RunConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    deadline: float = math.inf,
+    progress: Progress | None = None,
+) -> Fit:
+    """Return the fit with the highest objective of `training.restarts`, each from its own start.
+
+    Args:
+        images: the training set.
+        config: the settings.
+        seed: of all starts.
+        device: where to compute.
+        deadline: `time.monotonic()` after which no further start is tried.
+        progress: see `Fit.run`.
+
+    Raises:
+        PixelClusterError: see `Fit`.
+    """
+    best: Fit | None = None
+    for index in range(config.training.restarts):
+        fit = Fit(images, config, seed=seed * 1000 + index, device=device)
+        fit.run(config.training.epochs, deadline=deadline, progress=progress)
+        if best is None or fit.objective > best.objective:
+            best = fit
+        if time.monotonic() > deadline:
+            break
+    assert best is not None  # restarts is at least 1
+    return best

@@ -22,7 +22,7 @@ _MAX_SPECTRAL_CELLS = 12_000
 _N_NEIGHBOURS = 30
 
 
-def start_means(kind: Start, cells: Tensor, n_clusters: int, *, restarts: int = 5, seed: int = 0) -> Tensor:
+def start_means(kind: Start, cells: Tensor, n_clusters: int, *, seed: int = 0) -> Tensor:
     """Return cluster means to start from.
 
     Args:
@@ -30,7 +30,6 @@ def start_means(kind: Start, cells: Tensor, n_clusters: int, *, restarts: int = 
             30 nearest neighbours by cosine.
         cells: (P, D) normalised targets of unmasked cells; a random part is used where there are many.
         n_clusters: K.
-        restarts: runs of K-means; the sum of squared errors chooses, which under isotropic noise is the likelihood.
         seed: of all random choices.
 
     Returns:
@@ -50,7 +49,7 @@ def start_means(kind: Start, cells: Tensor, n_clusters: int, *, restarts: int = 
     limit = _MAX_CELLS if kind == "kmeans" else _MAX_SPECTRAL_CELLS
     picked = cells[torch.randperm(len(cells), generator=generator)[:limit]].float().cpu()
     points = picked.numpy() if kind == "kmeans" else spectral_embedding(picked.numpy(), n_clusters)
-    return _means(picked, torch.from_numpy(_kmeans(points, n_clusters, restarts, seed)), n_clusters)
+    return _means(picked, torch.from_numpy(_kmeans(points, n_clusters, seed)), n_clusters)
 
 
 def spectral_embedding(points: NDArray[np.float32], n_vectors: int) -> NDArray[np.float32]:
@@ -79,11 +78,11 @@ def spectral_embedding(points: NDArray[np.float32], n_vectors: int) -> NDArray[n
     return normalised
 
 
-def _kmeans(points: NDArray[np.float32], n_clusters: int, restarts: int, seed: int) -> NDArray[np.int64]:
-    """Return the labels of the best of several K-means runs."""
+def _kmeans(points: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
+    """Return the labels of one K-means run; `Fit` tries several and the objective of the whole model chooses."""
     from sklearn.cluster import KMeans
 
-    labels: NDArray[np.int64] = KMeans(n_clusters, n_init=restarts, random_state=seed).fit(points).labels_
+    labels: NDArray[np.int64] = KMeans(n_clusters, n_init=1, random_state=seed).fit(points).labels_
     return labels.astype(np.int64)
 
 

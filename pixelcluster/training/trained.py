@@ -19,7 +19,7 @@ from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack, cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import AnyGenerator, TrainingImage
-from pixelcluster.training.fit import Fit, Progress
+from pixelcluster.training.fit import Fit, Progress, best_fit
 from pixelcluster.training.student import Student, train_student
 
 FloatImage = NDArray[np.float32]
@@ -82,14 +82,13 @@ def fit_model(
         prepare(stack, tensor, None if used is None else used[index], device)
         for index, tensor in enumerate(tensors)
     ]
-    fit = Fit(training_images, config, seed=seed, device=device)
+    fit = best_fit(training_images, config, seed=seed, device=device, deadline=deadline, progress=progress)
     settings = config.student
     rounds = settings.rounds if settings.enabled else 1
     student: Student | None = None
     for turn in range(rounds):
-        # The first turn learns the clusters; later ones only settle what the student changed.
-        epochs = config.training.epochs if turn == 0 else -(-config.training.epochs // 4)
-        fit.run(epochs, deadline=deadline, progress=progress)
+        if turn:  # the clusters are learned; this settles what the student changed
+            fit.run(-(-config.training.epochs // 4), deadline=deadline, progress=progress)
         if not settings.enabled or time.monotonic() > deadline:
             break
         if student is None or student.n_clusters != fit.generator.n_clusters:

@@ -8,7 +8,14 @@ from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.targets import patches
-from pixelcluster.targets.patches import PatchStack, box_mean, spherical_kmeans, triangle_code, zca
+from pixelcluster.targets.patches import (
+    PatchStack,
+    box_mean,
+    spherical_kmeans,
+    triangle_code,
+    unit_root,
+    zca,
+)
 
 
 def images(n: int = 3) -> list[torch.Tensor]:
@@ -49,6 +56,14 @@ def test_code_is_the_triangle_of_coates() -> None:
 def test_window_mean_at_a_corner_has_the_cells_there_are() -> None:
     values = torch.arange(12.0).view(1, 1, 3, 4)
     assert box_mean(values, 3)[0, 0, 0, 0].item() == values[0, 0, :2, :2].mean().item()
+
+
+def test_distance_of_codes_is_hellinger() -> None:
+    codes = torch.rand(2, 6, 1, 1, generator=torch.Generator().manual_seed(0))
+    p, q = (codes / codes.sum(1, keepdim=True))[:, :, 0, 0]
+    a, b = unit_root(codes)[:, :, 0, 0]
+    torch.testing.assert_close((a - b).square().sum(), 2 - 2 * (p * q).sqrt().sum())
+    assert unit_root(torch.zeros(1, 6, 1, 1)).isfinite().all()
 
 
 def test_targets_depend_on_neither_strips_nor_batch(monkeypatch: pytest.MonkeyPatch) -> None:
