@@ -31,7 +31,7 @@ class TargetSettings(_Section):
     label_stride: PositiveInt = 4
     """Pixels a label cell and axis."""
     image_side: Annotated[int, Field(ge=16)] | None = 256
-    """Longest side images are shrunk to before anything else, in pixels; none: native resolution, in tiles."""
+    """Longest side images are shrunk to first of all, in pixels; none: native resolution, in tiles."""
     options: dict[str, dict[str, object]] = {}
     """Options of each named stack, as `{encoder: {scales: [2, 3]}}`."""
 
@@ -90,6 +90,8 @@ class TrainingSettings(_Section):
     """Learning; see `pixelcluster.training.fit`."""
 
     start: Literal["random", "kmeans", "spectral"] = "kmeans"
+    row_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the variance a row coordinate has in the start; position is part of the prior after it."""
     restarts: PositiveInt = 5
     """Fits from different starts; the one with the highest objective goes on."""
     epochs: PositiveInt = 20
@@ -109,16 +111,16 @@ class StudentSettings(_Section):
     """timm name; the decoder is a feature pyramid network."""
     pretrained: bool = True
     """Frozen pretrained encoder; off: the encoder is learned from scratch too."""
-    input_scale: PositiveFloat = 2.0
+    input_scale: PositiveFloat = 1.0
     """Factor images are enlarged by before the student sees them."""
-    rounds: PositiveInt = 2
+    rounds: PositiveInt = 1
     """Times student and chains take turns."""
-    epochs: PositiveInt = 6
-    """Passes over the images a round."""
-    batch_size: PositiveInt = 16
-    learning_rate: PositiveFloat = 1e-3
-    consistency: Annotated[float, Field(ge=0)] = 1.0
-    """Weight of the jittered, flipped and cropped view against the plain one."""
+    views: PositiveInt = 4
+    """Of each image: itself, and jittered, flipped and cropped ones."""
+    steps: PositiveInt = 400
+    """Optimisation steps a round."""
+    batch_size: PositiveInt = 8
+    learning_rate: PositiveFloat = 2e-3
 
 
 class RunConfig(_Section):
@@ -145,16 +147,20 @@ def load_config(path: str | Path) -> RunConfig:
         The settings.
 
     Raises:
-        PixelClusterError: missing file, not YAML, an unknown key (with its nearest valid name) or a wrong value.
+        PixelClusterError: missing file, not YAML, an unknown key (with its nearest name) or a wrong value.
     """
     try:
         text = Path(path).read_text(encoding="utf-8")
         values = yaml.safe_load(text) or {}
     except OSError as error:
-        raise PixelClusterError(f"{show_path(path)}: {error.strerror}; wanted a YAML file of settings") from error
+        raise PixelClusterError(
+            f"{show_path(path)}: {error.strerror}; wanted a YAML file of settings"
+        ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
-        raise PixelClusterError(f"{show_path(path)}: is not YAML ({problem}); see configs/ for examples") from error
+        raise PixelClusterError(
+            f"{show_path(path)}: is not YAML ({problem}); see configs/ for examples"
+        ) from error
     return parse_config(values, show_path(path))
 
 
@@ -181,7 +187,8 @@ def parse_config(values: object, origin: str = "settings") -> RunConfig:
 
 def dump_config(config: RunConfig) -> str:
     """Return the settings as YAML that `load_config` reads back."""
-    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    return text
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:

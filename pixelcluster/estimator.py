@@ -84,7 +84,7 @@ class PixelCluster:
         config = self._settings()
         arrays = self._read(images, config.targets.image_side)
         if masks is not None:
-            masks = [_checked(mask, array, index) for index, (mask, array) in enumerate(zip(masks, arrays, strict=True))]
+            masks = _checked(masks, arrays)
         self.model_: TrainedModel = fit_model(
             arrays,
             config,
@@ -155,8 +155,11 @@ class PixelCluster:
         if config is None:
             config = RunConfig() if self.config is None else load_config(cast("str | Path", self.config))
         if self.n_clusters is not None:
-            if self.n_clusters != "auto" and self.n_clusters < 1:
-                raise PixelClusterError(f"n_clusters is {self.n_clusters}; wanted at least 1, or 'auto'")
+            counted = isinstance(self.n_clusters, int) and self.n_clusters >= 1
+            if self.n_clusters != "auto" and not counted:
+                raise PixelClusterError(
+                    f"n_clusters is {self.n_clusters!r}; wanted a number from 1 up, or 'auto'"
+                )
             config = config.model_copy(update={"n_clusters": self.n_clusters})
         if self.stack is not None:
             same = self.stack == config.targets.stack
@@ -175,6 +178,10 @@ class PixelCluster:
             for path, message in folder.failures:
                 warnings.warn(f"left out {path.name}: {message}", PixelClusterWarning, stacklevel=3)
             return [folder[index] for index in range(len(folder))]
+        if not isinstance(images, Sequence):
+            raise PixelClusterError(
+                f"images is one {type(images).__name__}; give a folder or a list of images"
+            )
         return [limit_side(read_image(image), side) for image in images]
 
     def _fitted(self) -> TrainedModel:
@@ -198,10 +205,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def _checked(mask: NDArray[np.bool_], image: NDArray[np.float32], index: int) -> NDArray[np.bool_]:
-    """Return a mask that fits its image."""
-    if mask.shape != image.shape[:2]:
-        raise PixelClusterError(
-            f"mask {index} is {mask.shape}, its image {image.shape[:2]} at the working size; give masks of that size"
-        )
-    return mask
+def _checked(
+    masks: Sequence[NDArray[np.bool_]], images: Sequence[NDArray[np.float32]]
+) -> list[NDArray[np.bool_]]:
+    """Return the masks as bool, if each fits its image."""
+    if len(masks) != len(images):
+        raise PixelClusterError(f"{len(masks)} masks for {len(images)} images; give one an image, or none")
+    for index, (mask, image) in enumerate(zip(masks, images, strict=True)):
+        if mask.shape != image.shape[:2]:
+            raise PixelClusterError(
+                f"mask {index} is {mask.shape}, its image {image.shape[:2]} at the working size; "
+                "give masks of that size"
+            )
+    return [mask.astype(bool) for mask in masks]

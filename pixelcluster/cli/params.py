@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 if TYPE_CHECKING:
-    IntOrAuto = click.ParamType[int | None]
+    IntOrAuto = click.ParamType[int | Literal["auto"]]
 else:
     IntOrAuto = click.ParamType
 
 
 class ClusterCount(IntOrAuto):
-    """A number of clusters, or "auto", which becomes None."""
+    """A number of clusters, or "auto"."""
 
     name = "N|auto"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | Literal["auto"]:
         """Parse; anything else than auto or a number from 1 up is a usage error."""
         if value == "auto":
-            return None
+            return "auto"
         try:
             count = int(value)
         except ValueError:
@@ -40,9 +42,7 @@ clusters = click.option(
     "--clusters",
     type=ClusterCount(),
     metavar="N|auto",
-    default="auto",
-    show_default=True,
-    help="Number of clusters, or auto.",
+    help="Number of clusters, or auto.  [default: auto]",
 )
 seed = click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Same seed, same result."

@@ -48,9 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--mode",
     type=click.Choice(["fast", "exact"]),
-    default="fast",
-    show_default=True,
-    help="exact runs the chains.",
+    help="exact runs the chains.  [default: what the model says, fast without one]",
 )
 @params.stack
 @params.seed
@@ -62,14 +60,14 @@ if TYPE_CHECKING:
 def command(
     ctx: click.Context,
     inputs: tuple[Path, ...],
-    clusters: int | None,
+    clusters: int | Literal["auto"] | None,
     model: Path | None,
     output: Path | None,
     label_format: LabelFormat | None,
     overlay: bool,
     probabilities: bool,
     entropy: bool,
-    mode: Literal["fast", "exact"],
+    mode: Literal["fast", "exact"] | None,
     stack: str | None,
     seed: int,
     device: str,
@@ -106,7 +104,8 @@ def command(
     outputs = Outputs(choose_format(output, label_format), overlay, probabilities, entropy, overwrite)
     jobs, outcomes = plan_jobs(inputs, output, outputs)
     if jobs:
-        method = Method(clusters, model, stack, mode, seed, device, probabilities or entropy, max_pixels)
+        n_clusters = None if clusters == "auto" else clusters
+        method = Method(n_clusters, model, stack, mode, seed, device, probabilities or entropy, max_pixels)
         runs = run_jobs(jobs, make_segmenter(method), outputs)
         if len(jobs) > 1 and sys.stderr.isatty():
             from pixelcluster.cli.progress import track

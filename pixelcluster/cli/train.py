@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -24,7 +25,7 @@ from pixelcluster.errors import show_path
 @params.overwrite
 def command(
     folder: Path,
-    clusters: int | None,
+    clusters: int | Literal["auto"] | None,
     output: Path,
     config: Path | None,
     minutes: float | None,

@@ -1,7 +1,7 @@
-"""The COCO-Stuff protocol of IIC: fit and score on the same crops, labels only as ignore mask and for the score.
+"""The COCO-Stuff protocol of IIC: fit and score on the same crops; labels are ignore mask and score, no more.
 
-Source: Ji et al., Invariant Information Clustering, ICCV 2019, section 4.3; one global one-to-one matching over all
-scored pixels. The last state counts.
+Source: Ji et al., Invariant Information Clustering, ICCV 2019, section 4.3; one global one-to-one matching
+over all scored pixels. The last state counts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def fit_and_score(
         progress: see `PixelCluster.fit`.
 
     Returns:
-        acc, miou, nmi of the configured mode, both modes' acc, seconds of the fit; and the label maps (128, 128).
+        acc, miou, nmi of the configured mode, both modes' acc, seconds of the fit; and the label maps
+        (128, 128).
     """
     started = time.perf_counter()
     if model is None:
@@ -59,8 +60,8 @@ def fit_and_score(
     trained = estimator.model_
     seconds = time.perf_counter() - started
     modes: list[Mode] = ["fast", "exact"] if trained.student is not None else ["exact"]
-    maps = {mode: [_labels(trained, item, mode, seed, device) for item in items] for mode in modes}
-    chosen = config.mode if config.mode in maps else modes[-1]
+    maps = {mode: [predict_labels(trained, item, mode, seed, device) for item in items] for mode in modes}
+    chosen = trained.config.mode if trained.config.mode in maps else modes[-1]
     scores = {mode: score(maps[mode], items, trained.generator.n_clusters, n_classes) for mode in modes}
     report: Report = {**scores[chosen], "mode": chosen, "seconds": seconds}
     report |= {f"acc_{mode}": own["acc"] for mode, own in scores.items()}
@@ -90,10 +91,18 @@ def select(dataset: CocoStuff, part: str) -> list[CocoStuffItem]:
     return [dataset[index] for index in indices]
 
 
-def _labels(
+def predict_labels(
     trained: TrainedModel, item: CocoStuffItem, mode: Mode, seed: int, device: str
 ) -> NDArray[np.int32]:
-    """Return the label map of a crop at its pixels."""
+    """Return the label map (128, 128) of a crop: log-probabilities grown bilinearly, then the largest.
+
+    Args:
+        trained: the model.
+        item: its mask says which pixels are no evidence.
+        mode: the student alone, or the chains.
+        seed: of the chains.
+        device: "auto", "cpu" or "cuda".
+    """
     logs = predict_log_probabilities(
         trained, item.image, mode=mode, seed=seed, device=choose_device(device), mask=item.mask
     )

@@ -94,7 +94,7 @@ class LabelPrior:
         """Return the Dirichlet parameter (B, K) of theta given label counts (B, K); None if theta is pi."""
         if self.concentration is None:
             return None
-        n_cells = counts.sum(1, keepdim=True)
+        n_cells = counts.sum(1, keepdim=True).clamp_min(1)  # a wholly masked image has the prior itself
         return counts + self.concentration * n_cells * self.proportions
 
 
@@ -180,7 +180,7 @@ def _log_proportions_marginal(counts: Tensor, prior: LabelPrior) -> Tensor:
         logs: Tensor = torch.special.xlogy(counts, prior.proportions).sum(1)
         return logs
     cells = counts.sum(1)
-    alpha = prior.concentration * cells
+    alpha = prior.concentration * cells.clamp_min(1)
     start = alpha[:, None] * prior.proportions
     ratios = (start + counts).lgamma() - start.lgamma()
     return alpha.lgamma() - (alpha + cells).lgamma() + ratios.where(counts > 0, 0.0).sum(1)

@@ -126,7 +126,8 @@ def inverse_curvature(streams: Streams, state: LangevinState, log_prob_fn: LogPr
     moved = init(state.position + _PROBE * direction, log_prob_fn)
     change = (moved.gradient - state.gradient).flatten(1).norm(dim=1)
     curvature = change / (_PROBE * direction.flatten(1).norm(dim=1))
-    return 1 / curvature.clamp_min(1.0).view(-1, *[1] * (state.position.ndim - 1))
+    inverse: Tensor = 1 / curvature.clamp_min(1.0).view(-1, *[1] * (state.position.ndim - 1))
+    return inverse
 
 
 def _log_transition(start: LangevinState, end: Tensor, scale: float | Tensor, temperature: float) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,14 @@ from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.segmenting.segmentation import Segmentation
 
+if TYPE_CHECKING:
+    from pixelcluster.config import RunConfig
+
 _BAND = 1_000_000
+_SIDE = 512
+"""Longest side the full model works at, pixels."""
+_SMALL = 64
+"""Images with a shorter side have a label cell a pixel."""
 
 
 def segment(
@@ -35,7 +42,7 @@ def segment(
         k: number of clusters; chosen from the image where not given.
         stack: target stack for the full generator model, for example "texture"; without one, and in mode
             "fast", a quick colour and texture model is used.
-        mode: "fast", or "exact" to fit the generator to this image and run its chains (minutes, not seconds).
+        mode: "fast", or "exact" to fit the generator to this image and run its chains (several seconds).
         seed: same seed, same result.
         probabilities: also return probabilities and entropy.
         device: "auto", "cpu" or "cuda", for the full model.
@@ -65,20 +72,50 @@ def segment(
     if k == 1 or possible == 1:
         labels = np.zeros(picture.shape[:2], dtype=np.int32)
         certain = np.ones((1, *labels.shape), dtype=np.float32) if probabilities else None
+        n_clusters = 1
     elif stack is None and mode == "fast":
         from pixelcluster.segmenting.single import segment_image
 
-        found = segment_image(picture, n_clusters=k, seed=seed, probabilities=probabilities)
-        labels, certain = found.label_map, found.probabilities
+        quick = segment_image(picture, n_clusters=k, seed=seed, probabilities=probabilities)
+        labels, certain = quick.label_map, quick.probabilities
+        n_clusters = len(certain) if certain is not None else int(labels.max()) + 1
     else:
         from pixelcluster.estimator import PixelCluster
 
-        model = PixelCluster(n_clusters=k, stack=stack, seed=seed, device=device).fit([picture])
-        found = model.predict(picture, mode=mode, probabilities=probabilities)
-        labels, certain = found.label_map, found.probabilities
-    n_clusters = len(certain) if certain is not None else int(labels.max()) + 1
+        settings = one_image_settings(picture.shape[:2], k, stack)
+        model = PixelCluster(config=settings, seed=seed, device=device).fit([picture])
+        full = model.predict(picture, mode="exact", probabilities=probabilities)
+        labels, certain, n_clusters = full.label_map, full.probabilities, full.n_clusters
+        info |= {"mode": "exact", "stack": settings.targets.stack}
     info |= {"n_clusters": n_clusters, "seconds": time.perf_counter() - started}
     return Segmentation.build(picture, labels, n_clusters, probabilities=certain, info=info)
+
+
+def one_image_settings(shape: tuple[int, int], k: int | None, stack: str | None) -> RunConfig:
+    """Return settings of the full model for one image: nothing to amortise and no other image to share with.
+
+    Args:
+        shape: (H, W) in pixels.
+        k: number of clusters; None: learned.
+        stack: target stack; None: the configuration's.
+    """
+    from pixelcluster.config import RunConfig
+
+    base = RunConfig()
+    small = min(shape) * min(1.0, _SIDE / max(shape)) < _SMALL
+    targets = {"stack": stack or base.targets.stack, "image_side": _SIDE, "label_stride": 1 if small else 4}
+    # Learned proportions let the largest cluster of a single image grow at the cost of the rest; they are
+    # needed where small clusters shall vanish.
+    prior = {"concentration": None, "rows": 0, "proportions": k is None}
+    return base.model_copy(
+        update={
+            "n_clusters": k or "auto",
+            "targets": base.targets.model_copy(update=targets),
+            "prior": base.prior.model_copy(update=prior),
+            "training": base.training.model_copy(update={"restarts": 2}),
+            "student": base.student.model_copy(update={"enabled": False}),
+        }
+    )
 
 
 def count_colours(image: NDArray[np.float32], *, at_least: int) -> int:

@@ -100,10 +100,14 @@ def boundary_strength(evidence: Evidence) -> Float:
     def one(cue: tuple[int, float, bool, float]) -> Float:
         part, radius, coarse, weight = cue
         if not coarse:
-            return half_disc_contrast(parts[part], radius) * np.float32(weight)
+            fine: Float = half_disc_contrast(parts[part], radius) * np.float32(weight)
+            return fine
         small = half_disc_contrast(np.stack([shrink(plane, half) for plane in parts[part]]), radius)
         small *= np.float32(weight)
-        return np.stack([cv2.resize(e, (width, height), interpolation=cv2.INTER_LINEAR) for e in small])
+        grown: Float = np.stack(
+            [cv2.resize(e, (width, height), interpolation=cv2.INTER_LINEAR) for e in small]
+        )
+        return grown
 
     with ThreadPoolExecutor(_WORKERS) as pool:
         contrasts = list(pool.map(one, CUES))
@@ -131,7 +135,7 @@ def watershed_atoms(strength: Float, *, max_atoms: int = MAX_ATOMS) -> NDArray[n
             return atoms
         sigma *= 1.5
         blurred = cv2.GaussianBlur(strength, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-        relief = _rounded(blurred)
+        relief = _rounded(blurred.astype(np.float32, copy=False))
 
 
 def region_graph(

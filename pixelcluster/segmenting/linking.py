@@ -104,7 +104,8 @@ def split_clusters(labels: NDArray[np.int32], image: Float, n_clusters: int) -> 
         for part, name in ((members[~upper], k), (members[upper], count)):
             heapq.heappush(heap, (-_sum_of_squares(colours[part]), name))
         count += 1
-    return out.reshape(labels.shape)
+    split: NDArray[np.int32] = out.reshape(labels.shape)
+    return split
 
 
 def _sum_of_squares(colours: Float) -> float:

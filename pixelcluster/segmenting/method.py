@@ -14,12 +14,15 @@ from pixelcluster.segmenting.segmentation import Segmentation
 
 @dataclass(frozen=True)
 class Method:
-    """The choices of `pixelcluster segment` that decide how, not where to."""
+    """The choices of `pixelcluster segment` that decide how, not where to.
+
+    Without a mode a trained model answers in the mode it was configured with, an image alone in the fast one.
+    """
 
     n_clusters: int | None = None
     model: Path | None = None
     stack: str | None = None
-    mode: Literal["fast", "exact"] = "fast"
+    mode: Literal["fast", "exact"] | None = None
     seed: int = 0
     device: str = "auto"
     probabilities: bool = False
@@ -56,7 +59,7 @@ def _alone(method: Method) -> Callable[[Path], Segmentation]:
             path,
             method.n_clusters,
             stack=method.stack,
-            mode=method.mode,
+            mode=method.mode or "fast",
             seed=method.seed,
             probabilities=method.probabilities,
             device=method.device,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster.data.folder import limit_side
+from pixelcluster.model.prior import LabelPrior
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import infer
 from pixelcluster.targets.base import to_grid
@@ -48,7 +50,8 @@ def predict_log_probabilities(
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
     if mode == "fast" and model.student is not None:
         with torch.no_grad():
-            return model.student(pixels).log_softmax(1)[0].cpu()
+            logits: Tensor = model.student(pixels)
+            return logits.log_softmax(1)[0].cpu()
     return _chains(model, pixels, seed, device, mask)
 
 
@@ -63,9 +66,9 @@ def label_image(
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Label every pixel of an image of any size.
 
-    The image is shrunk to the size the model was trained at, or, where the model works at native resolution, cut
-    into overlapping tiles whose log-probabilities are blended. Memory grows with K times the label cells, not
-    with K times the pixels.
+    The image is shrunk to the size the model was trained at, or, where the model works at native resolution,
+    cut into overlapping tiles whose log-probabilities are blended. Memory grows with K times the label cells,
+    not with K times the pixels.
 
     Args:
         model: fitted.
@@ -140,21 +143,32 @@ def _tiled(
     stride = model.stack.label_stride
     height, width = image.shape[:2]
     n_clusters = model.generator.n_clusters
-    step = _TILE - _OVERLAP
+    step = max(1, (_TILE - _OVERLAP) // stride) * stride  # tiles begin where a label cell does
     grid = (-(-height // stride), -(-width // stride))
     total, weight = torch.zeros(n_clusters, *grid), torch.zeros(grid)
-    for top in range(0, max(height - _OVERLAP, 1), step):
-        for left in range(0, max(width - _OVERLAP, 1), step):
+    last_row, last_column = max(height - _TILE + step, 1), max(width - _TILE + step, 1)
+    for top in range(0, last_row, step):
+        rows = slice(top // stride, min(-(-(top + _TILE) // stride), grid[0]))
+        own = replace(model, prior=_band(model.prior, rows, grid[0]))
+        for left in range(0, last_column, step):
             tile = image[top : top + _TILE, left : left + _TILE]
-            logs = predict_log_probabilities(model, tile, mode=mode, seed=seed, device=device)
-            size = (-(-tile.shape[0] // stride), -(-tile.shape[1] // stride))
-            if logs.shape[1:] != size:
-                logs = functional.interpolate(logs[None], size=size, mode="bilinear", align_corners=False)[0]
+            logs = predict_log_probabilities(own, tile, mode=mode, seed=seed, device=device)
+            if mode == "fast" and model.student is not None:
+                logs = to_grid(logs[None], stride)[0]
+            size = (logs.shape[1], logs.shape[2])
             ramp = _ramp(size[0], _OVERLAP // stride)[:, None] * _ramp(size[1], _OVERLAP // stride)
-            window = (slice(top // stride, top // stride + size[0]), slice(left // stride, left // stride + size[1]))
-            total[(slice(None), *window)] += logs * ramp
-            weight[window] += ramp
+            columns = slice(left // stride, left // stride + size[1])
+            total[:, rows, columns] += logs * ramp
+            weight[rows, columns] += ramp
     return total / weight
+
+
+def _band(prior: LabelPrior, rows: slice, height: int) -> LabelPrior:
+    """Return the prior of some rows of cells of an image of height rows: they keep their position in it."""
+    if prior.rows is None:
+        return prior
+    table = functional.interpolate(prior.rows.T[None], size=height, mode="linear")[0, :, rows].T
+    return replace(prior, rows=table)
 
 
 def _ramp(length: int, overlap: int) -> Tensor:
@@ -165,12 +179,15 @@ def _ramp(length: int, overlap: int) -> Tensor:
 
 def _grown(logs: Tensor, height: int, width: int) -> Iterator[tuple[slice, Tensor]]:
     """Yield strips of log-probabilities (K, rows, W), bilinearly grown from (K, h, w) to height x width."""
-    grown_width = max(1, _STRIP_PIXELS // width)
+    n_rows = max(1, _STRIP_PIXELS // width)
     maps = logs.permute(1, 2, 0).numpy()
-    for top in range(0, height, grown_width):
-        rows = slice(top, min(top + grown_width, height))
+    for top in range(0, height, n_rows):
+        rows = slice(top, min(top + n_rows, height))
         strip = _resample_rows(maps, rows, height)
-        planes = [cv2.resize(plane, (width, rows.stop - rows.start), interpolation=cv2.INTER_LINEAR) for plane in strip]
+        planes = [
+            cv2.resize(plane, (width, rows.stop - rows.start), interpolation=cv2.INTER_LINEAR)
+            for plane in strip
+        ]
         yield rows, torch.from_numpy(np.stack(planes))
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from PIL import Image
@@ -26,7 +26,7 @@ N_SAMPLES = 12
 class Training:
     """What to train; each None leaves the choice to the configuration."""
 
-    n_clusters: int | None = None
+    n_clusters: int | Literal["auto"] | None = None
     stack: str | None = None
     config: Path | None = None
     minutes: float | None = None

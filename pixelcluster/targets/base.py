@@ -188,8 +188,8 @@ def principal_components(covariance: Tensor, n_components: int) -> Tensor:
 
 
 def _inverse_root(variance: Tensor) -> Tensor:
-    """Return 1 / sqrt(variance), 1 where it is (numerically) zero."""
-    return torch.where(variance > 1e-12, variance.clamp(min=1e-12).rsqrt(), torch.ones_like(variance))
+    """Return 1 / sqrt(variance), 1 where it is zero but for rounding (of Lab, in single precision)."""
+    return torch.where(variance > 1e-9, variance.clamp(min=1e-9).rsqrt(), torch.ones_like(variance))
 
 
 def to_grid(values: Tensor, stride: int) -> Tensor:

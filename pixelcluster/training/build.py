@@ -15,7 +15,7 @@ from pixelcluster.model.convolutional import ConvolutionalGenerator
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.graph import PixelGrid
 from pixelcluster.model.prior import LabelPrior, estimate_proportions, estimate_rows
-from pixelcluster.training.starts import start_means
+from pixelcluster.training.starts import cluster_means, count_distinct, start_means
 
 AnyGenerator = ClusteredGenerator | ConvolutionalGenerator
 
@@ -49,34 +49,57 @@ def start_generator(
         device: where the generator goes.
 
     Raises:
-        PixelClusterError: no unmasked cell, or fewer cells than clusters.
+        PixelClusterError: no unmasked cell, or fewer distinct cells than clusters.
     """
     cells = torch.cat([image.targets[:, image.mask].T for image in images]).float()
     if not len(cells):
         raise PixelClusterError("every pixel is masked; give at least one image with unmasked pixels")
     training = config.training
-    n_clusters = config.n_clusters
-    if n_clusters == "auto":
-        n_clusters = min(training.max_clusters, len(cells))
-    means = start_means(training.start, cells, n_clusters, seed=seed)
-    nearest = [torch.cdist(part, means).min(1) for part in cells.split(_CHUNK)]
-    residual = float(torch.cat([part.values for part in nearest]).square().mean().div(cells.shape[1]).sqrt())
+    wanted = config.n_clusters
+    n_clusters = min(training.max_clusters, count_distinct(cells)) if wanted == "auto" else wanted
+    scale = row_scale(cells, training.row_share)
+    points = [torch.cat([_cells(image), scale * _rows(image)], 1) for image in images]
+    kept = torch.cat([own[image.mask.flatten()] for own, image in zip(points, images, strict=True)])
+    centres = start_means(training.start, kept, n_clusters, seed=seed)
+    labels = nearest(kept, centres)
+    means = cluster_means(cells, labels, n_clusters)
+    residual = float((cells - means[labels]).square().mean().sqrt())
     sigma = config.generator.sigma or max(residual, 1e-3)
     generator = make_generator(config, n_clusters, cells.shape[1], sigma, seed)
     if isinstance(generator, ClusteredGenerator):
         full = config.generator.noise == "full"
-        labels = torch.cat([part.indices for part in nearest])
         generator.set_clusters(means, covariances(cells, labels, means, residual) if full else None)
     maps = []
-    for index, image in enumerate(images):
-        flat = image.targets.flatten(1).T.float()
+    for index, (own, image) in enumerate(zip(points, images, strict=True)):
         if training.start == "random":
             random = torch.Generator().manual_seed(seed * 1_000_003 + index)
-            own = torch.randint(n_clusters, (len(flat),), generator=random)
+            first = torch.randint(n_clusters, (len(own),), generator=random)
         else:
-            own = torch.cdist(flat, means).argmin(1)
-        maps.append(own.view(image.mask.shape))
+            first = nearest(own, centres)
+        maps.append(first.view(image.mask.shape))
     return generator.to(device), sigma, maps
+
+
+def row_scale(cells: Tensor, share: float) -> float:
+    """Return the factor of a row coordinate in [-1, 1] that gives it a share of variance beside cells (P, D)."""
+    # The variance of a uniform coordinate on [-1, 1] is 1/3.
+    return float((3 * share / (1 - share) * cells.var(0, correction=0).sum()).sqrt())
+
+
+def nearest(cells: Tensor, means: Tensor) -> Tensor:
+    """Return the nearest mean (K, D) of each cell (P, D), (P,) int64."""
+    return torch.cat([torch.cdist(part, means).argmin(1) for part in torch.split(cells, _CHUNK)])
+
+
+def _cells(image: TrainingImage) -> Tensor:
+    """Return the targets of all cells of an image, (h w, D)."""
+    return image.targets.flatten(1).T.float()
+
+
+def _rows(image: TrainingImage) -> Tensor:
+    """Return the row coordinate of all cells of an image, (h w, 1) in [-1, 1]."""
+    height, width = image.mask.shape
+    return torch.linspace(-1, 1, height)[:, None].expand(height, width).reshape(-1, 1)
 
 
 def make_generator(

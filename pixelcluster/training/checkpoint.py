@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -16,8 +17,10 @@ from pixelcluster.io.write import atomic_write, make_folder
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import make_generator
-from pixelcluster.training.student import Student
 from pixelcluster.training.trained import TrainedModel
+
+if TYPE_CHECKING:
+    from pixelcluster.training.student import Student
 
 CONFIG, WEIGHTS, METRICS = "config.yaml", "model.safetensors", "metrics.jsonl"
 
@@ -74,36 +77,54 @@ def load_model(folder: str | Path, device: torch.device) -> TrainedModel:
     try:
         tensors = load_file(path / WEIGHTS)
     except (SafetensorError, OSError) as error:
+        reason = " ".join(str(error).split())
         raise PixelClusterError(
-            f"{show_path(path / WEIGHTS)}: is no safetensors file ({error}); train the model again"
+            f"{show_path(path / WEIGHTS)}: is no safetensors file ({reason}); train the model again"
         ) from error
-    if config.n_clusters == "auto" or "prior.proportions" not in tensors or "generator.heads" not in tensors and (
-        config.generator.form == "heads"
-    ):
-        raise PixelClusterError(f"{show_path(path)}: holds no fitted model; train it again")
+    proportions = tensors.get("prior.proportions")
+    if config.n_clusters == "auto" or proportions is None or proportions.shape != (config.n_clusters,):
+        raise PixelClusterError(
+            f"{show_path(path)}: holds no model of {config.n_clusters} clusters; train it again"
+        )
     stack = build_stack(
         config.targets.stack, label_stride=config.targets.label_stride, options=config.targets.options
     )
     generator = make_generator(config, config.n_clusters, stack.n_channels)
-    has_student = any(name.startswith("student.") for name in tensors)
-    student = Student(config.n_clusters, config.student, load_weights=False) if has_student else None
+    student: Student | None = None
+    if any(name.startswith("student.") for name in tensors):
+        from pixelcluster.training import student as student_module  # brings timm, seconds to import
+
+        student = student_module.Student(config.n_clusters, config.student, load_weights=False)
     for name, part in (("stack", stack), ("generator", generator), ("student", student)):
         if part is not None:
             _load(part, name, tensors, path)
             part.to(device).eval()
     prior = LabelPrior(
-        tensors["prior.proportions"].to(device),
+        proportions.to(device),
         tensors["prior.rows"].to(device) if "prior.rows" in tensors else None,
         concentration=config.prior.concentration,
         potts_weight=config.prior.potts_weight,
         contrast=config.prior.contrast,
     )
-    return TrainedModel(config, stack, generator, prior, student)
+    return TrainedModel(config, stack, generator, prior, student, _read_history(path / METRICS))
+
+
+def _read_history(path: Path) -> list[dict[str, object]]:
+    """Return the entries of metrics.jsonl; a model does not need them."""
+    try:
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise PixelClusterError(f"{show_path(path)}: cannot be read ({reason}); delete it") from error
 
 
 def _load(part: nn.Module, name: str, tensors: dict[str, Tensor], path: Path) -> None:
     """Load the tensors called `name.*` into a part of the model."""
-    own = {key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")}
+    own = {
+        key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")
+    }
     try:
         part.load_state_dict(own)
     except RuntimeError as error:

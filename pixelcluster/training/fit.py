@@ -1,6 +1,6 @@
 """Learning the clustered generator: Algorithm 1 on mini-batches with persistent chains.
 
-    each visit:  z by Langevin, y by Gibbs (`sampling.posterior`), one Adam step on -log p(x | z, y)   (eq. 3, 5-8)
+    each visit:  z by Langevin, y by Gibbs (`sampling.posterior`), Adam on -log p(x | z, y) (eq. 3, 5-8)
     each epoch:  pi and the row table from expected counts; empty clusters reseeded, small ones pruned
 
 Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, Algorithm 1.
@@ -94,7 +94,11 @@ class Fit:
                 shape = self.generator.trunk.latent_shape(*label_map.shape)
                 # Where labels know something already they explain first; the paper's start draws z.
                 random_start = self.config.training.start == "random"
-                z = Streams(self.seed, [f"start-{index}"]).normal(shape) if random_start else torch.zeros(1, *shape)
+                z = (
+                    Streams(self.seed, [f"start-{index}"]).normal(shape)
+                    if random_start
+                    else torch.zeros(1, *shape)
+                )
             self.chains.put([index], z, label_map[None])
         settings = self.config.prior.model_copy(update={"sparsity": 0.0})
         self.prior = estimate_prior(counts.to(self.device), settings)
@@ -142,7 +146,7 @@ class Fit:
             self.update_clusters(counts)
 
     def batches(self, epoch: int) -> Iterator[list[int]]:
-        """Yield lists of image indices; images of a batch have one size; the order depends on (seed, epoch)."""
+        """Yield lists of indices of images of one size, in an order of (seed, epoch)."""
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
         waiting: dict[tuple[int, ...], list[int]] = {}
         for index in torch.randperm(len(self.images), generator=random).tolist():
@@ -154,7 +158,7 @@ class Fit:
         yield from (batch for batch in waiting.values() if batch)
 
     def visit(self, indices: Sequence[int]) -> tuple[Posterior, Tensor]:
-        """Move the chains of a batch on, store them, and learn from them; return them and the mask (B, h, w)."""
+        """Move the chains of a batch on, store them, learn from them; return them and the mask (B, h, w)."""
         sampler = self.config.sampler
         x, mask, grid = self._gather(indices)
         z, label_map, visits = self.chains.get(indices)
@@ -196,9 +200,11 @@ class Fit:
         log_likelihood = self.generator.log_likelihood(x, trunk, posterior.label_map, mask)
         loss = -log_likelihood.sum() / (mask.sum() * x.shape[1]).clamp_min(1)
         if not loss.isfinite():
-            raise PixelClusterError("the loss is not finite; lower training.learning_rate or sampler.step_size")
+            raise PixelClusterError(
+                "the loss is not finite; lower training.learning_rate or sampler.step_size"
+            )
         self.optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
 
     def _gather(self, indices: Sequence[int]) -> tuple[Tensor, Tensor, PixelGrid]:

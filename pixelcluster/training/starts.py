@@ -1,7 +1,7 @@
 """Starts of the clusters: where the means are before the first Gibbs sweep.
 
-Sources: random start, Zhu et al., Algorithm 1; K-means++, Arthur and Vassilvitskii, SODA 2007; spectral partition
-of a nearest-neighbour graph, Ng, Jordan and Weiss, NIPS 2001.
+Sources: random start, Zhu et al., Algorithm 1; K-means++, Arthur and Vassilvitskii, SODA 2007; spectral
+partition of a nearest-neighbour graph, Ng, Jordan and Weiss, NIPS 2001.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ Start = Literal["random", "kmeans", "spectral"]
 _MAX_CELLS = 200_000
 _MAX_SPECTRAL_CELLS = 12_000
 _N_NEIGHBOURS = 30
+_SAME = 1e-4
+"""Normalised targets closer than this differ by rounding."""
 
 
 def start_means(kind: Start, cells: Tensor, n_clusters: int, *, seed: int = 0) -> Tensor:
     """Return cluster means to start from.
 
     Args:
-        kind: "random" gives every cell a random label; "kmeans"; "spectral" partitions the graph of each cell's
-            30 nearest neighbours by cosine.
+        kind: "random" gives every cell a random label; "kmeans"; "spectral" partitions the graph of each
+            cell's 30 nearest neighbours by cosine.
         cells: (P, D) normalised targets of unmasked cells; a random part is used where there are many.
         n_clusters: K.
         seed: of all random choices.
@@ -39,17 +41,25 @@ def start_means(kind: Start, cells: Tensor, n_clusters: int, *, seed: int = 0) -
         PixelClusterError: fewer distinct cells than clusters.
     """
     generator = torch.Generator().manual_seed(seed)
-    if len(cells) < n_clusters:
+    distinct = count_distinct(cells)
+    if distinct < n_clusters:
         raise PixelClusterError(
-            f"{n_clusters} clusters wanted of {len(cells)} label cells; lower the number of clusters"
+            f"{n_clusters} clusters wanted of {distinct} distinct label cells; lower the number of clusters"
         )
     if kind == "random":
         labels = torch.randint(n_clusters, (len(cells),), generator=generator)
-        return _means(cells, labels, n_clusters)
+        return cluster_means(cells, labels, n_clusters)
     limit = _MAX_CELLS if kind == "kmeans" else _MAX_SPECTRAL_CELLS
     picked = cells[torch.randperm(len(cells), generator=generator)[:limit]].float().cpu()
     points = picked.numpy() if kind == "kmeans" else spectral_embedding(picked.numpy(), n_clusters)
-    return _means(picked, torch.from_numpy(_kmeans(points, n_clusters, seed)), n_clusters)
+    return cluster_means(picked, torch.from_numpy(_kmeans(points, n_clusters, seed)), n_clusters)
+
+
+def count_distinct(cells: Tensor) -> int:
+    """Count the cells (P, D) that differ along a random direction, by more than rounding."""
+    direction = torch.randn(cells.shape[1], generator=torch.Generator().manual_seed(0))
+    along = (cells.float().cpu() @ direction).sort().values
+    return 1 + int((along.diff() > _SAME).sum())
 
 
 def spectral_embedding(points: NDArray[np.float32], n_vectors: int) -> NDArray[np.float32]:
@@ -71,22 +81,24 @@ def spectral_embedding(points: NDArray[np.float32], n_vectors: int) -> NDArray[n
     graph = kneighbors_graph(directions, n_neighbours, mode="distance")
     graph.data = np.maximum(1 - graph.data**2 / 2, 0)  # cosine
     graph = graph.maximum(graph.T)
-    scale = sparse.diags(np.maximum(graph.sum(axis=1).A1, 1e-12) ** -0.5)
+    scale = sparse.diags(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12) ** -0.5)
     start = np.ones(len(points)) / np.sqrt(len(points))
     vectors = eigsh(scale @ graph @ scale, k=min(n_vectors, len(points) - 1), v0=start)[1]
-    normalised: NDArray[np.float32] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    normalised: NDArray[np.float32] = vectors / np.maximum(
+        np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12
+    )
     return normalised
 
 
 def _kmeans(points: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[np.int64]:
-    """Return the labels of one K-means run; `Fit` tries several and the objective of the whole model chooses."""
+    """Return the labels of one K-means run; the objective of the whole model chooses among several."""
     from sklearn.cluster import KMeans
 
     labels: NDArray[np.int64] = KMeans(n_clusters, n_init=1, random_state=seed).fit(points).labels_
     return labels.astype(np.int64)
 
 
-def _means(cells: Tensor, labels: Tensor, n_clusters: int) -> Tensor:
-    """Return the mean of the cells of each label, (K, D)."""
+def cluster_means(cells: Tensor, labels: Tensor, n_clusters: int) -> Tensor:
+    """Return the mean of the cells (P, D) of each label (P,), (K, D); 0 for a label without cells."""
     total = cells.new_zeros(n_clusters, cells.shape[1]).index_add_(0, labels, cells)
     return total / torch.bincount(labels, minlength=n_clusters).clamp_min(1)[:, None]

@@ -1,17 +1,19 @@
 """The amortised student: one forward pass of a segmentation network that answers as the chains do.
 
-It is trained on the chains' own label probabilities, on the image as it is and on a jittered, flipped and cropped
-view of it, whose target went through the same geometry. It starts the chains of new images, and alone it is the
-fast mode.
+It is trained on the chains' own label probabilities, on each image as it is and on jittered, flipped and cropped
+views of it, whose targets go through the same geometry. It starts the chains of new images, and alone it is the
+fast mode. Where the encoder is frozen its features are computed once a view, and only the decoder is trained.
 
-Sources: amortised starts of short-run chains, Nijkamp et al., NeurIPS 2019; feature pyramid, Kirillov et al., CVPR 2019.
+Sources: chains started by a network, Xie et al., Cooperative Training of Descriptor and Generator Networks, TPAMI
+2020; feature pyramid, Kirillov et al., Panoptic Feature Pyramid Networks, CVPR 2019.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import segmentation_models_pytorch as smp
@@ -26,6 +28,10 @@ from pixelcluster.targets.encoder_weights import load_encoder
 
 _MULTIPLE = 32
 """Sides a five-stage encoder wants."""
+_STRIDE = 4
+"""Of the decoder's output, in input pixels."""
+_CACHE_BYTES = 2_000_000_000
+"""Of frozen features; beyond it fewer views are kept."""
 
 
 class Student(nn.Module):
@@ -56,6 +62,7 @@ class Student(nn.Module):
                 decoder_pyramid_channels=64,
                 decoder_segmentation_channels=32,
                 decoder_dropout=0.0,
+                upsampling=1,
             )
         mean = std = (0.5, 0.5, 0.5)
         if self.frozen and load_weights:
@@ -74,12 +81,30 @@ class Student(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (B, K, H, W) of images (B, 3, H, W) in [0, 1], any size."""
-        size = images.shape[2:]
-        wanted = [max(_MULTIPLE, round(side * self.input_scale / _MULTIPLE) * _MULTIPLE) for side in size]
+        logits = self.decode(self.encode(images))
+        return functional.interpolate(logits, size=images.shape[2:], mode="bilinear", align_corners=False)
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """Return the encoder's pyramid, at strides 4 to 32 of the enlarged input."""
+        wanted = [
+            max(_MULTIPLE, round(side * self.input_scale / _MULTIPLE) * _MULTIPLE) for side in images.shape[2:]
+        ]
         enlarged = functional.interpolate(images, size=wanted, mode="bilinear", align_corners=False)
         inputs = ((enlarged - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
-        logits: Tensor = self.network(inputs)
-        return functional.interpolate(logits, size=size, mode="bilinear", align_corners=False)
+        pyramid: list[Tensor] = self.network.encoder(inputs)[-4:]
+        return pyramid
+
+    def decode(self, pyramid: list[Tensor]) -> Tensor:
+        """Return logits (B, K, h, w) at stride 4 of the enlarged input."""
+        logits: Tensor = self.network.segmentation_head(self.network.decoder(pyramid))
+        return logits
+
+
+class View(NamedTuple):
+    """One thing to learn from: an image (3, H, W), or its frozen pyramid (C, h, w), and a target (K, h, w)."""
+
+    inputs: list[Tensor]
+    target: Tensor
 
 
 def train_student(
@@ -92,66 +117,91 @@ def train_student(
     device: torch.device,
     deadline: float = math.inf,
     progress: Callable[[float], None] | None = None,
-) -> list[float]:
+) -> float:
     """Fit the student to the chains' probabilities.
 
     Args:
         student: changed in place; left in evaluation mode.
         images: (H, W, 3) float32 in [0, 1].
         targets: (H, W, K) float32 probabilities; all zero where masked.
-        settings: epochs, batch size, learning rate, weight of consistency.
+        settings: views, steps, batch size and learning rate.
         seed: of the order and the views.
         device: where to compute.
-        deadline: `time.monotonic()` after which no further epoch begins.
+        deadline: `time.monotonic()` after which no further step is taken.
         progress: called with the share done.
 
     Returns:
-        Mean loss of each epoch, nats a pixel.
+        Mean loss of the last tenth of the steps, nats a pixel.
     """
     student.to(device, memory_format=torch.channels_last).train()
-    parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    n_steps = settings.epochs * sum(1 for _ in _batches(images, settings.batch_size, np.random.default_rng(0)))
-    optimiser = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, settings.learning_rate, total_steps=n_steps)
     rng = np.random.default_rng(seed)
-    history, step = [], 0
-    for _ in range(settings.epochs):
-        if time.monotonic() > deadline:
+    views = _views(student, images, targets, settings.views, rng, device)
+    parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=max(settings.steps, 2)
+    )
+    losses: list[float] = []
+    for batch in _batches(views, settings.batch_size, rng):
+        if len(losses) == settings.steps or time.monotonic() > deadline:
             break
-        losses = []
-        for batch in _batches(images, settings.batch_size, rng):
-            views = [consistency_pair(images[i], targets[i], int(rng.integers(2**31))) for i in batch]
-            loss = _loss(student, [images[i] for i in batch], [targets[i] for i in batch], device)
-            loss = loss + settings.consistency * _loss(student, *map(list, zip(*views, strict=True)), device)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-            step += 1
-            if progress is not None:
-                progress(step / n_steps)
-        history.append(float(np.mean(losses)))
+        inputs = [torch.stack(level).to(device, torch.float32) for level in zip(*(v.inputs for v in batch), strict=True)]
+        wanted = torch.stack([view.target for view in batch]).to(device, torch.float32)
+        logits = student.decode(inputs if student.frozen else student.encode(inputs[0]))
+        wanted = functional.interpolate(wanted, size=logits.shape[2:], mode="area")
+        loss = -(wanted * logits.log_softmax(1)).sum() / wanted.sum().clamp_min(1.0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        if progress is not None:
+            progress(len(losses) / settings.steps)
     student.eval()
-    return history
+    return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else math.nan
 
 
-def _batches(
-    images: Sequence[NDArray[np.float32]], batch_size: int, rng: np.random.Generator
-) -> list[list[int]]:
-    """Return batches of indices of images of one size, in random order."""
-    by_size: dict[tuple[int, ...], list[int]] = {}
-    for i in rng.permutation(len(images)).tolist():
-        by_size.setdefault(images[i].shape, []).append(i)
-    batches = [own[i : i + batch_size] for own in by_size.values() for i in range(0, len(own), batch_size)]
-    return [batches[i] for i in rng.permutation(len(batches)).tolist()]
+@torch.no_grad()
+def _views(
+    student: Student,
+    images: Sequence[NDArray[np.float32]],
+    targets: Sequence[NDArray[np.float32]],
+    n_views: int,
+    rng: np.random.Generator,
+    device: torch.device,
+) -> list[View]:
+    """Return the plain images, then changed views of them, until all are there or the cache is full."""
+    views: list[View] = []
+    n_bytes = 0
+    for turn in range(n_views):
+        for index in rng.permutation(len(images)).tolist():
+            image, target = images[index], targets[index]
+            if turn:
+                image, moved = consistency_pair(image, target, int(rng.integers(2**31)))
+                target = moved.astype(np.float32, copy=False)
+            pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+            inputs = [pixels]
+            if student.frozen:
+                inputs = [level[0].half().cpu() for level in student.encode(pixels[None].to(device))]
+            # The loss is taken at the decoder's stride: finer targets would only be averaged there.
+            size = [max(1, round(side * student.input_scale / _STRIDE)) for side in pixels.shape[1:]]
+            wanted = functional.interpolate(torch.from_numpy(target).permute(2, 0, 1)[None], size=size, mode="area")
+            views.append(View(inputs, wanted[0].half()))
+            n_bytes += sum(2 * level.numel() for level in [*inputs, wanted])
+            if n_bytes > _CACHE_BYTES:
+                return views
+    return views
 
 
-def _loss(
-    student: Student, images: list[NDArray[np.float32]], targets: list[NDArray[np.float32]], device: torch.device
-) -> Tensor:
-    """Return the cross entropy against soft targets, mean over unmasked pixels, nats."""
-    inputs = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).to(device)
-    wanted = torch.from_numpy(np.stack(targets)).permute(0, 3, 1, 2).to(device)
-    log_probabilities = student(inputs).log_softmax(1)
-    return -(wanted * log_probabilities).sum() / wanted.sum().clamp_min(1.0)
+def _batches(views: Sequence[View], batch_size: int, rng: np.random.Generator) -> Iterator[list[View]]:
+    """Yield batches of views of one size for ever, all views once a pass, in random order."""
+    by_size: dict[tuple[torch.Size, torch.Size], list[View]] = {}
+    for view in views:
+        by_size.setdefault((view.inputs[0].shape, view.target.shape), []).append(view)
+    while True:
+        batches = []
+        for own in by_size.values():
+            order = rng.permutation(len(own)).tolist()
+            batches += [[own[i] for i in order[start : start + batch_size]] for start in range(0, len(own), batch_size)]
+        for i in rng.permutation(len(batches)).tolist():
+            yield batches[i]

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from pixelcluster.targets.base import TargetStack, cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import AnyGenerator, TrainingImage
 from pixelcluster.training.fit import Fit, Progress, best_fit
-from pixelcluster.training.student import Student, train_student
+
+if TYPE_CHECKING:
+    from pixelcluster.training.student import Student
 
 FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -91,13 +94,13 @@ def fit_model(
             fit.run(-(-config.training.epochs // 4), deadline=deadline, progress=progress)
         if not settings.enabled or time.monotonic() > deadline:
             break
+        from pixelcluster.training.student import Student, train_student  # brings timm, seconds to import
+
         if student is None or student.n_clusters != fit.generator.n_clusters:
             student = Student(fit.generator.n_clusters, settings, seed=seed)
         labels = [_at_pixels(fit, index, image.shape[:2]) for index, image in enumerate(images)]
-        losses = train_student(
-            student, images, labels, settings, seed=seed + turn, device=device, deadline=deadline
-        )
-        fit.history.append({"epoch": len(fit.history), "student_loss": losses[-1] if losses else None})
+        loss = train_student(student, images, labels, settings, seed=seed + turn, device=device, deadline=deadline)
+        fit.history.append({"epoch": len(fit.history), "student_loss": loss})
         if turn + 1 < rounds:
             fit.restart(
                 [student_start(student, tensor[None].to(device), targets.label_stride)[0].cpu() for tensor in tensors]

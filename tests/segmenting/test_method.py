@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.method import Method, make_segmenter
 from pixelcluster.segmenting.segmentation import Segmentation
@@ -62,5 +63,13 @@ def test_the_pixel_cap_holds_with_a_model(photo: Callable[..., Path], tmp_path: 
 @pytest.mark.parametrize("method", [Method(stack="rgb", n_clusters=3), Method(mode="exact", n_clusters=3)])
 def test_a_stack_or_exact_mode_fits_the_generator(photo: Callable[..., Path], method: Method) -> None:
     make_segmenter(method)(photo("a.png"))
-    assert FakeModel.fitted == [{"n_clusters": 3, "stack": method.stack, "seed": 0, "device": "auto"}]
-    assert FakeModel.predictions == [{"mode": method.mode, "probabilities": False}]
+    (options,) = FakeModel.fitted
+    config = options["config"]
+    assert (config.n_clusters, config.student.enabled, options["seed"]) == (3, False, 0)
+    assert config.targets.stack == (method.stack or RunConfig().targets.stack)
+    assert FakeModel.predictions == [{"mode": "exact", "probabilities": False}]
+
+
+def test_a_model_chooses_the_mode_unless_told(photo: Callable[..., Path], tmp_path: Path) -> None:
+    make_segmenter(Method(model=tmp_path))(photo("a.png"))
+    assert FakeModel.predictions == [{"mode": None, "probabilities": False}]

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pixelcluster.config import RunConfig, dump_config, load_config, parse_config
+from pixelcluster.errors import PixelClusterError
+
+CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("trainig: {}", "unknown key trainig; did you mean training?"),
+        ("training: {epoch: 3}", "unknown key training.epoch; did you mean epochs?"),
+        ("sampler: {zzz: 3}", "unknown key sampler.zzz; wanted one of langevin_steps"),
+        ("training: {epochs: many}", "training.epochs is 'many'"),
+        ("training: {epochs: 0}", "training.epochs is 0"),
+        ("generator: {sigma: -1}", "generator.sigma is -1"),
+        ("n_clusters: lots", "n_clusters"),
+        ("mode: slow", "mode is 'slow'"),
+        ("[1, 2]", "the whole is [1, 2]"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_wrong_settings_name_file_key_and_way_out(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PixelClusterError) as caught:
+        load_config(path)
+    message = str(caught.value)
+    assert words in message
+    assert str(path) in message
+    assert "\n" not in message
+
+
+def test_files_that_are_no_settings(tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError, match=r"gone\.yaml"):
+        load_config(tmp_path / "gone.yaml")
+    (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(PixelClusterError, match="is not YAML"):
+        load_config(tmp_path / "binary.yaml")
+
+
+def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "empty.yaml").touch()
+    assert load_config(tmp_path / "empty.yaml") == RunConfig()
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    config = parse_config(
+        {
+            "n_clusters": 7,
+            "mode": "fast",
+            "targets": {
+                "stack": "texture+rgb",
+                "image_side": None,
+                "options": {"texture": {"scales": [1.0, 2.0]}},
+            },
+            "prior": {"concentration": None, "contrast": 0.1},
+            "generator": {"sigma": 0.3, "latent_stride": 8},
+        }
+    )
+    for one in (config, RunConfig()):
+        (tmp_path / "c.yaml").write_text(dump_config(one), encoding="utf-8")
+        assert load_config(tmp_path / "c.yaml") == one
+
+
+@pytest.mark.skipif(not CONFIGS, reason="configs/ holds no settings yet")
+def test_shipped_settings_load() -> None:
+    for path in CONFIGS:
+        assert isinstance(load_config(path), RunConfig)

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.metrics.matching import Confusion
+from pixelcluster.training.fit import Fit, best_fit
+from tests.synthetic import cells, settings
+
+CPU = torch.device("cpu")
+
+
+def accuracy(fit: Fit, labels: list[torch.Tensor]) -> float:
+    confusion = Confusion(fit.generator.n_clusters, 3)
+    for index, label in enumerate(labels):
+        confusion.update(fit.probabilities[index].float().argmax(0).numpy(), label.numpy())
+    return confusion.acc
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"generator": {"latent_channels": 0}},
+        {"generator": {"latent_stride": 4}},
+        {"generator": {"noise": "full"}},
+        {"training": {"start": "spectral"}},
+        {"sampler": {"temperature": 0.0}},
+    ],
+    ids=["one-latent", "no-latent", "latent-field", "full-noise", "spectral", "maximum"],
+)
+def test_planted_labels_are_recovered(changes) -> None:
+    images, labels = cells(6)
+    fit = Fit(images, settings(**changes), seed=0, device=CPU)
+    fit.run(fit.config.training.epochs)
+    assert accuracy(fit, labels) > 0.9
+    assert fit.history[-1]["objective"] > fit.history[0]["objective"] - 0.05
+    assert sum(fit.history[-1]["shares"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_convolutional_form_learns() -> None:
+    images, _ = cells(2)
+    config = settings(generator={"form": "convolutional", "width": 4}, training={"learning_rate": 0.02})
+    fit = Fit(images, config, seed=0, device=CPU)
+    fit.run(4)
+    assert fit.history[-1]["objective"] > fit.history[0]["objective"]
+
+
+def test_the_papers_start_draws_labels_and_latents() -> None:
+    images, _ = cells(2)
+    fit = Fit(images, settings(training={"start": "random"}), seed=0, device=CPU)
+    z, label_map, _ = fit.chains.get([0])
+    assert z.abs().max() > 0
+    assert label_map.unique().tolist() == [0, 1, 2]
+    fit.run(2)
+    assert math.isfinite(fit.objective)
+
+
+def test_one_latent_cell_an_image_stays_finite_and_small() -> None:
+    """Without the curvature's scale a step overshoots: all label cells pull at one latent cell."""
+    images, _ = cells(4, size=(48, 64))
+    fit = Fit(images, settings(), seed=0, device=CPU)
+    assert fit.config.generator.latent_stride is None
+    fit.run(4)
+    z, _, _ = fit.chains.get(range(4))
+    assert z.isfinite().all()
+    assert z.abs().max() < 8
+    assert all(parameter.isfinite().all() for parameter in fit.generator.parameters())
+    assert fit.history[-1]["objective"] > fit.history[0]["objective"]
+
+
+def test_same_seed_same_run_and_another_seed_another() -> None:
+    images, _ = cells(3)
+    runs = [Fit(images, settings(), seed=seed, device=CPU) for seed in (5, 5, 6)]
+    for fit in runs:
+        fit.run(2)
+    assert runs[0].history == runs[1].history
+    assert runs[0].objective != runs[2].objective
+
+
+def test_a_visit_does_not_depend_on_the_order_of_its_images() -> None:
+    images, _ = cells(3)
+    one, other = (Fit(images, settings(), seed=1, device=CPU) for _ in range(2))
+    one.visit([0, 1, 2])
+    other.visit([2, 0, 1])
+    for index in range(3):
+        for mine, its in zip(one.chains.get([index])[:2], other.chains.get([index])[:2], strict=True):
+            torch.testing.assert_close(mine, its, atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(one.probabilities[index], other.probabilities[index], atol=2e-3, rtol=0)
+
+
+def test_batches_hold_every_image_once_and_one_size_each() -> None:
+    images = cells(5)[0] + cells(3, size=(8, 8))[0]
+    fit = Fit(images, settings(), seed=0, device=CPU)
+    first, second = ([*fit.batches(epoch)] for epoch in (0, 1))
+    assert sorted(index for batch in first for index in batch) == [*range(8)]
+    assert all(len(batch) <= 4 for batch in first)
+    assert all(len({images[index].mask.shape for index in batch}) == 1 for batch in first)
+    assert first != second
+    assert first == [*fit.batches(0)]
+
+
+def test_masked_cells_change_nothing() -> None:
+    images, _ = cells(3)
+    runs = []
+    for fill in (0.0, 40.0):
+        masked = []
+        for image in images:
+            targets, mask = image.targets.clone(), image.mask.clone()
+            targets[:, 3:7], mask[3:7] = fill, False
+            masked.append(replace(image, targets=targets, mask=mask))
+        fit = Fit(masked, settings(), seed=0, device=CPU)
+        fit.run(2)
+        runs.append(fit)
+    assert runs[0].history == runs[1].history
+    label_maps = [fit.chains.get([0])[1][:, images[0].mask.shape[0] // 2 + 1 :] for fit in runs]
+    assert torch.equal(*label_maps)
+
+
+def test_a_wholly_masked_image_among_others() -> None:
+    images, labels = cells(4)
+    images[2] = replace(images[2], mask=torch.zeros_like(images[2].mask))
+    fit = Fit(images, settings(training={"batch_size": 1}), seed=0, device=CPU)
+    fit.run(3)
+    assert math.isfinite(fit.objective)
+    del images[2], labels[2]
+    fit.probabilities[2] = fit.probabilities[3]
+    assert accuracy(fit, labels) > 0.9
+
+
+def test_an_empty_cluster_is_put_on_a_cell() -> None:
+    images, _ = cells(4)
+    fit = Fit(images, settings(), seed=0, device=CPU)
+    with torch.no_grad():
+        fit.generator.heads[1, :, 0] = 1e3
+    before = fit.generator.heads.detach().clone()
+    fit.update_clusters(torch.tensor([[100.0, 0.0, 80.0]]).repeat(8, 1))
+    after = fit.generator.heads.detach()
+    assert torch.equal(after[[0, 2]], before[[0, 2]])
+    points = torch.cat([image.targets.flatten(1).T for image in images])
+    assert (points - after[1, :, 0]).abs().sum(1).min() == 0
+
+
+@pytest.mark.parametrize("rows", [0, 4])
+def test_learned_number_of_clusters_prunes(rows) -> None:
+    images, labels = cells(8, offset=0.0)
+    prior = {"rows": rows, "concentration": None}
+    config = settings(n_clusters="auto", training={"max_clusters": 8}, prior=prior)
+    fit = Fit(images, config, seed=0, device=CPU)
+    assert fit.generator.n_clusters == 8
+    fit.run(25)
+    k = fit.generator.n_clusters
+    assert 3 <= k <= 5
+    assert fit.prior.n_clusters == k == len(fit.probabilities[0])
+    assert float(fit.prior.proportions.sum()) == pytest.approx(1, abs=1e-5)
+    assert max(int(fit.chains.get([index])[1].max()) for index in range(8)) < k
+    table = np.zeros((k, 3))
+    for index, label in enumerate(labels):
+        np.add.at(table, (fit.probabilities[index].float().argmax(0).numpy(), label.numpy()), 1)
+    assert table.max(1).sum() / table.sum() > 0.9
+
+
+def test_pruned_cells_go_to_the_nearest_cluster() -> None:
+    images, _ = cells(2)
+    fit = Fit(images, settings(n_clusters="auto", training={"max_clusters": 4}), seed=0, device=CPU)
+    fit.run(1)
+    assert fit.generator.n_clusters == 4
+    means = fit.generator.heads[..., 0].detach()
+    before = {index: own.float() for index, own in fit.probabilities.items()}
+    counts = torch.full((8, 4), 100.0)
+    counts[:, 2] = 0
+    fit.update_clusters(counts)
+    heir = int((means - means[2]).norm(dim=1).index_fill(0, torch.tensor(2), torch.inf).argmin())
+    for index, own in before.items():
+        wanted = own.clone()
+        wanted[heir] += own[2]
+        torch.testing.assert_close(fit.probabilities[index].float(), wanted[[0, 1, 3]], atol=1e-3, rtol=0)
+    fit.run(1)
+    assert math.isfinite(fit.objective)
+
+
+def test_the_convolutional_form_says_that_it_cannot_prune() -> None:
+    images, _ = cells(2)
+    config = settings(generator={"form": "convolutional", "width": 4}, prior={"sparsity": 0.2})
+    fit = Fit(images, config, seed=0, device=CPU)
+    with pytest.raises(PixelClusterError, match="cannot drop clusters"):
+        fit.update_clusters(torch.tensor([[100.0, 90.0, 1.0]]).repeat(8, 1))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run() -> None:
+    images, _ = cells(2)
+    fit = Fit(images, settings(), seed=0, device=CPU)
+    with torch.no_grad():
+        fit.generator.shared.fill_(torch.inf)
+    with pytest.raises(PixelClusterError, match="not finite"):
+        fit.run(1)
+
+
+def test_annealing_halves_sigma() -> None:
+    images, _ = cells(2)
+    config = settings(generator={"sigma": 0.4, "sigma_schedule": "annealed"})
+    fit = Fit(images, config, seed=0, device=CPU)
+    seen = []
+    original = fit.generator.noise.set_sigma
+    fit.generator.noise.set_sigma = lambda sigma: (seen.append(sigma), original(sigma))[1]
+    fit.run(6)
+    assert seen[0] == pytest.approx(0.8)
+    assert seen == sorted(seen, reverse=True)
+    assert seen[3:] == pytest.approx([0.4] * 3)
+
+
+def test_progress_tells_what_the_live_line_shows() -> None:
+    images, _ = cells(3)
+    states = []
+    Fit(images, settings(training={"batch_size": 2}), seed=0, device=CPU).run(2, progress=states.append)
+    assert [state["step"] for state in states] == [2, 3, 5, 6]
+    assert states[-1]["seconds_left"] == 0
+    assert set(states[0]) == {"step", "objective", "shares", "steps_per_second", "seconds_left"}
+    assert np.allclose([sum(state["shares"]) for state in states], 1, atol=1e-3)
+
+
+def test_no_epoch_begins_after_the_deadline() -> None:
+    images, _ = cells(2)
+    fit = best_fit(images, settings(), seed=0, device=CPU, deadline=time.monotonic() - 1)
+    assert fit.history == []
+    assert fit.objective == -math.inf
+
+
+def test_the_best_restart_goes_on() -> None:
+    images, _ = cells(3, noise=1.2)
+    config = settings(training={"restarts": 3, "epochs": 2, "start": "random"})
+    best = best_fit(images, config, seed=2, device=CPU)
+    objectives = []
+    for index in range(3):
+        fit = Fit(images, config, seed=2000 + index, device=CPU)
+        fit.run(2)
+        objectives.append(fit.objective)
+    assert best.objective == max(objectives)
+    assert len(set(objectives)) == 3

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from pixelcluster.config import StudentSettings
+from pixelcluster.segmenting.predict import label_image
+from pixelcluster.training.checkpoint import load_model, save_model
+from pixelcluster.training.student import Student, train_student
+from pixelcluster.training.trained import fit_model
+from tests.synthetic import settings, textures
+
+
+def test_the_student_learns_what_the_chains_say() -> None:
+    """Halves of two colours in either order; the targets of masked pixels are 0."""
+    options = StudentSettings(pretrained=False, steps=30, views=2, batch_size=4, learning_rate=5e-3)
+    images, targets = [], []
+    for turn in range(4):
+        label = np.zeros((64, 64), dtype=np.int64)
+        label[:, 32:] = 1
+        label = label ^ (turn % 2)
+        colour = np.array([(0.8, 0.2, 0.2), (0.1, 0.3, 0.8)], dtype=np.float32)[label]
+        noise = np.random.default_rng(turn).normal(0, 0.05, colour.shape)
+        images.append((colour + noise).clip(0, 1).astype(np.float32))
+        target = np.eye(2, dtype=np.float32)[label]
+        target[:8] = 0
+        targets.append(target)
+    student = Student(2, options, seed=1)
+    same = Student(2, options, seed=1)
+    assert all(torch.equal(a, b) for a, b in zip(student.parameters(), same.parameters(), strict=True))
+    shares = []
+    loss = train_student(
+        student, images, targets, options, seed=0, device=torch.device("cpu"), progress=shares.append
+    )
+    assert loss < 0.5 * np.log(2)
+    assert shares[-1] == 1
+    assert not student.training
+    with torch.no_grad():
+        logits = student(torch.from_numpy(images[1][:50, :61]).permute(2, 0, 1)[None])
+    assert logits.shape == (1, 2, 50, 61)
+    found = logits.argmax(1)[0].numpy()
+    assert (found == targets[1][10].argmax(1)[:61]).mean() > 0.8
+
+
+def test_a_model_with_a_student_answers_in_both_modes_and_round_trips(tmp_path) -> None:
+    images, _ = textures(2, side=64)
+    student = {"enabled": True, "pretrained": False, "steps": 3, "views": 2, "rounds": 2}
+    config = settings(student=student, training={"epochs": 2})
+    model = fit_model(images, config, device=torch.device("cpu"))
+    assert sum("student_loss" in entry for entry in model.history) == 2
+    save_model(model, tmp_path)
+    again = load_model(tmp_path, torch.device("cpu"))
+    for mode in ("fast", "exact"):
+        first, second = (
+            label_image(one, images[0][:50], mode=mode, seed=0, device=torch.device("cpu"))[0]
+            for one in (model, again)
+        )
+        assert first.shape == (50, 64)
+        np.testing.assert_array_equal(first, second)
