@@ -81,7 +81,7 @@ def start_generator(
 
 
 def row_scale(cells: Tensor, share: float) -> float:
-    """Return the factor of a row coordinate in [-1, 1] that gives it a share of variance beside cells (P, D)."""
+    """Return the factor of a row coordinate in [-1, 1] with a share of variance beside cells (P, D)."""
     # The variance of a uniform coordinate on [-1, 1] is 1/3.
     return float((3 * share / (1 - share) * cells.var(0, correction=0).sum()).sqrt())
 

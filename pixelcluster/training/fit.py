@@ -26,12 +26,14 @@ from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import Posterior, infer
 from pixelcluster.training.build import (
     TrainingImage,
+    covariances,
     estimate_prior,
     label_grid,
     make_optimiser,
     one_hot,
     start_generator,
 )
+from pixelcluster.training.starts import cluster_means
 
 Progress = Callable[[Mapping[str, object]], None]
 
@@ -65,7 +67,8 @@ class Fit:
         self, images: Sequence[TrainingImage], config: RunConfig, *, seed: int, device: torch.device
     ) -> None:
         if config.n_clusters == "auto" and config.prior.sparsity == 0:
-            prior = config.prior.model_copy(update={"sparsity": _AUTO_SPARSITY})
+            # An image's own proportions keep small clusters alive: they stay out where clusters are pruned.
+            prior = config.prior.model_copy(update={"sparsity": _AUTO_SPARSITY, "concentration": None})
             config = config.model_copy(update={"prior": prior})
         self.images, self.config, self.seed, self.device = images, config, seed, device
         self.generator, self._sigma, label_maps = start_generator(images, config, seed, device)
@@ -144,6 +147,8 @@ class Fit:
                 }
             )
             self.update_clusters(counts)
+            if isinstance(self.generator, ClusteredGenerator) and self.config.generator.noise == "full":
+                self._maximise(self.generator)
 
     def batches(self, epoch: int) -> Iterator[list[int]]:
         """Yield lists of indices of images of one size, in an order of (seed, epoch)."""
@@ -193,6 +198,29 @@ class Fit:
         total = counts.sum(0)[kept]
         for k in (total < _EMPTY * total.mean()).nonzero().flatten().tolist():
             self._reseed(k)
+
+    @torch.no_grad()
+    def _maximise(self, generator: ClusteredGenerator) -> None:
+        """Set each cluster's mean and covariance to their maximum given all chains, in closed form.
+
+        What eq. 8 asks of them is a least-squares fit, which Adam needs hundreds of steps for; the covariance
+        is shrunk as at the start (`build.covariances`).
+        """
+        residuals, labels = [], []
+        for index in range(len(self.images)):
+            x, mask, _ = self._gather([index])
+            z, label_map, _ = self.chains.get([index])
+            label_map = label_map.to(self.device)
+            features = generator.trunk(z.to(self.device), label_map.shape[1:])
+            own = x - generator.mean(features, label_map)
+            residuals.append(own[0][:, mask[0]].T)
+            labels.append(label_map[mask])
+        joined, of_cell = torch.cat(residuals), torch.cat(labels)
+        filled = torch.bincount(of_cell, minlength=generator.n_clusters) > 0
+        shift = cluster_means(joined, of_cell, generator.n_clusters)
+        means = generator.heads[..., 0] + shift * filled[:, None]
+        spread = float((joined - shift[of_cell]).square().mean().sqrt())
+        generator.set_clusters(means, covariances(joined, of_cell, shift, spread))
 
     def _learn(self, x: Tensor, mask: Tensor, posterior: Posterior) -> None:
         """Take one Adam step on -log p(x | z, y), nats a cell and channel (eq. 8)."""

@@ -1,11 +1,11 @@
 """The amortised student: one forward pass of a segmentation network that answers as the chains do.
 
-It is trained on the chains' own label probabilities, on each image as it is and on jittered, flipped and cropped
-views of it, whose targets go through the same geometry. It starts the chains of new images, and alone it is the
-fast mode. Where the encoder is frozen its features are computed once a view, and only the decoder is trained.
+It is trained on the chains' own label probabilities, on each image as it is and on jittered, flipped and
+cropped views of it, whose targets go through the same geometry. It starts the chains of new images, and alone
+it is the fast mode. A frozen encoder's features are computed once a view, and only the decoder learns.
 
-Sources: chains started by a network, Xie et al., Cooperative Training of Descriptor and Generator Networks, TPAMI
-2020; feature pyramid, Kirillov et al., Panoptic Feature Pyramid Networks, CVPR 2019.
+Sources: chains started by a network, Xie et al., Cooperative Training of Descriptor and Generator Networks,
+TPAMI 2020; feature pyramid, Kirillov et al., Panoptic Feature Pyramid Networks, CVPR 2019.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from pixelcluster.data.augment import consistency_pair
 from pixelcluster.targets.encoder_weights import load_encoder
 
 _MULTIPLE = 32
-"""Sides a five-stage encoder wants."""
+"""Sides a five-stage encoder wants; two of them at least, as a single cell cannot be normalised."""
 _STRIDE = 4
 """Of the decoder's output, in input pixels."""
 _CACHE_BYTES = 2_000_000_000
@@ -87,7 +87,8 @@ class Student(nn.Module):
     def encode(self, images: Tensor) -> list[Tensor]:
         """Return the encoder's pyramid, at strides 4 to 32 of the enlarged input."""
         wanted = [
-            max(_MULTIPLE, round(side * self.input_scale / _MULTIPLE) * _MULTIPLE) for side in images.shape[2:]
+            max(2 * _MULTIPLE, round(side * self.input_scale / _MULTIPLE) * _MULTIPLE)
+            for side in images.shape[2:]
         ]
         enlarged = functional.interpolate(images, size=wanted, mode="bilinear", align_corners=False)
         inputs = ((enlarged - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
@@ -101,7 +102,7 @@ class Student(nn.Module):
 
 
 class View(NamedTuple):
-    """One thing to learn from: an image (3, H, W), or its frozen pyramid (C, h, w), and a target (K, h, w)."""
+    """One thing to learn from: an image (3, H, W) or its frozen pyramid (C, h, w), and a target (K, h, w)."""
 
     inputs: list[Tensor]
     target: Tensor
@@ -117,7 +118,7 @@ def train_student(
     device: torch.device,
     deadline: float = math.inf,
     progress: Callable[[float], None] | None = None,
-) -> float:
+) -> float | None:
     """Fit the student to the chains' probabilities.
 
     Args:
@@ -131,9 +132,9 @@ def train_student(
         progress: called with the share done.
 
     Returns:
-        Mean loss of the last tenth of the steps, nats a pixel.
+        Mean loss of the last tenth of the steps, nats a pixel; None where the deadline left no step.
     """
-    student.to(device, memory_format=torch.channels_last).train()
+    student.to(device).to(memory_format=torch.channels_last).train()
     rng = np.random.default_rng(seed)
     views = _views(student, images, targets, settings.views, rng, device)
     parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
@@ -145,20 +146,21 @@ def train_student(
     for batch in _batches(views, settings.batch_size, rng):
         if len(losses) == settings.steps or time.monotonic() > deadline:
             break
-        inputs = [torch.stack(level).to(device, torch.float32) for level in zip(*(v.inputs for v in batch), strict=True)]
+        levels = zip(*(view.inputs for view in batch), strict=True)
+        inputs = [torch.stack(level).to(device, torch.float32) for level in levels]
         wanted = torch.stack([view.target for view in batch]).to(device, torch.float32)
         logits = student.decode(inputs if student.frozen else student.encode(inputs[0]))
         wanted = functional.interpolate(wanted, size=logits.shape[2:], mode="area")
         loss = -(wanted * logits.log_softmax(1)).sum() / wanted.sum().clamp_min(1.0)
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         schedule.step()
         losses.append(float(loss.detach()))
         if progress is not None:
             progress(len(losses) / settings.steps)
     student.eval()
-    return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else math.nan
+    return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else None
 
 
 @torch.no_grad()
@@ -185,7 +187,8 @@ def _views(
                 inputs = [level[0].half().cpu() for level in student.encode(pixels[None].to(device))]
             # The loss is taken at the decoder's stride: finer targets would only be averaged there.
             size = [max(1, round(side * student.input_scale / _STRIDE)) for side in pixels.shape[1:]]
-            wanted = functional.interpolate(torch.from_numpy(target).permute(2, 0, 1)[None], size=size, mode="area")
+            planes = torch.from_numpy(target).permute(2, 0, 1)[None]
+            wanted = functional.interpolate(planes, size=size, mode="area")
             views.append(View(inputs, wanted[0].half()))
             n_bytes += sum(2 * level.numel() for level in [*inputs, wanted])
             if n_bytes > _CACHE_BYTES:
@@ -202,6 +205,7 @@ def _batches(views: Sequence[View], batch_size: int, rng: np.random.Generator) -
         batches = []
         for own in by_size.values():
             order = rng.permutation(len(own)).tolist()
-            batches += [[own[i] for i in order[start : start + batch_size]] for start in range(0, len(own), batch_size)]
+            starts = range(0, len(own), batch_size)
+            batches += [[own[i] for i in order[start : start + batch_size]] for start in starts]
         for i in rng.permutation(len(batches)).tolist():
             yield batches[i]

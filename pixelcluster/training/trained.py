@@ -25,6 +25,9 @@ from pixelcluster.training.fit import Fit, Progress, best_fit
 if TYPE_CHECKING:
     from pixelcluster.training.student import Student
 
+_CHAINS_SHARE = 0.6
+"""Of a limited time; the rest is the student's."""
+
 FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -55,6 +58,7 @@ def fit_model(
     config: RunConfig,
     *,
     masks: Sequence[Mask] | None = None,
+    stack: TargetStack | None = None,
     seed: int = 0,
     device: torch.device,
     deadline: float = math.inf,
@@ -66,6 +70,7 @@ def fit_model(
         images: (H, W, 3) float32 in [0, 1], at the size the model shall work at.
         config: the settings.
         masks: (H, W) bool an image; False: ignored (a benchmark's rule). None: every pixel counts.
+        stack: fitted target stack to use; None: the configured one, fitted to the images.
         seed: of every random choice.
         device: where to compute.
         deadline: `time.monotonic()` to end at; the turn under way is finished.
@@ -78,15 +83,20 @@ def fit_model(
         raise PixelClusterError("no images to fit; give at least one")
     tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
     targets = config.targets
-    stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(device)
     used = None if masks is None else [torch.from_numpy(mask) for mask in masks]
-    stack.fit([tensor.to(device) for tensor in tensors], masks=used, seed=seed)
+    if stack is None:
+        stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options)
+        stack.to(device).fit([tensor.to(device) for tensor in tensors], masks=used, seed=seed)
     training_images = [
         prepare(stack, tensor, None if used is None else used[index], device)
         for index, tensor in enumerate(tensors)
     ]
-    fit = best_fit(training_images, config, seed=seed, device=device, deadline=deadline, progress=progress)
     settings = config.student
+    now = time.monotonic()
+    chains_until = now + _CHAINS_SHARE * (deadline - now) if settings.enabled else deadline
+    fit = best_fit(
+        training_images, config, seed=seed, device=device, deadline=chains_until, progress=progress
+    )
     rounds = settings.rounds if settings.enabled else 1
     student: Student | None = None
     for turn in range(rounds):
@@ -99,19 +109,22 @@ def fit_model(
         if student is None or student.n_clusters != fit.generator.n_clusters:
             student = Student(fit.generator.n_clusters, settings, seed=seed)
         labels = [_at_pixels(fit, index, image.shape[:2]) for index, image in enumerate(images)]
-        loss = train_student(student, images, labels, settings, seed=seed + turn, device=device, deadline=deadline)
+        loss = train_student(
+            student, images, labels, settings, seed=seed + turn, device=device, deadline=deadline
+        )
         fit.history.append({"epoch": len(fit.history), "student_loss": loss})
         if turn + 1 < rounds:
             fit.restart(
-                [student_start(student, tensor[None].to(device), targets.label_stride)[0].cpu() for tensor in tensors]
+                [
+                    student_start(student, tensor[None].to(device), targets.label_stride)[0].cpu()
+                    for tensor in tensors
+                ]
             )
-    found = config.model_copy(update={"n_clusters": fit.generator.n_clusters})
+    found = fit.config.model_copy(update={"n_clusters": fit.generator.n_clusters})
     return TrainedModel(found, stack, fit.generator.eval(), fit.prior, student, fit.history)
 
 
-def prepare(
-    stack: TargetStack, image: Tensor, mask: Tensor | None, device: torch.device
-) -> TrainingImage:
+def prepare(stack: TargetStack, image: Tensor, mask: Tensor | None, device: torch.device) -> TrainingImage:
     """Return an image (3, H, W) and its mask (H, W) on the label grid, on the CPU."""
     with torch.no_grad():
         values = stack(image[None].to(device))[0].cpu()
