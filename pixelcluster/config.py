@@ -43,10 +43,11 @@ class GeneratorSettings(_Section):
     """heads: y meets the trunk in per-pixel affine heads; convolutional: the one-hot y-map is convolved."""
     latent_channels: Annotated[int, Field(ge=0)] = 4
     """d; 0 switches z off."""
-    latent_stride: PositiveInt | None = None
+    latent_stride: PositiveInt | None = 4
     """Label cells a latent cell and axis; none: one latent cell an image, its appearance."""
     width: PositiveInt = 32
-    noise: Literal["isotropic", "full"] = "isotropic"
+    noise: Literal["isotropic", "full"] = "full"
+    """One sigma, or a covariance a cluster: the pixel-scale latent of a factor model, integrated out."""
     sigma: PositiveFloat | None = None
     """Standard deviation of the noise on normalised targets; none: the residual of the start."""
     sigma_schedule: Literal["fixed", "annealed", "learned"] = "learned"
@@ -80,7 +81,7 @@ class SamplerSettings(_Section):
     """Sweeps over y a visit."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
     """1 samples, 0 takes maxima."""
-    tempering: Annotated[float, Field(ge=1)] = 4.0
+    tempering: Annotated[float, Field(ge=1)] = 2.0
     """Divisor of the evidence: neighbouring pixels are not independent."""
     inference_rounds: PositiveInt = 10
     """Alternations of z and y for a new image in exact mode; the first half is burn-in."""
@@ -92,12 +93,12 @@ class TrainingSettings(_Section):
     start: Literal["random", "kmeans", "spectral"] = "kmeans"
     row_share: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the variance a row coordinate has in the start; position is part of the prior after it."""
-    restarts: PositiveInt = 5
+    restarts: PositiveInt = 4
     """Fits from different starts; the one with the highest objective goes on."""
-    epochs: PositiveInt = 20
+    epochs: PositiveInt = 12
     """Visits to every image."""
     batch_size: PositiveInt = 16
-    learning_rate: PositiveFloat = 2e-3
+    learning_rate: PositiveFloat = 5e-3
     beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     max_clusters: PositiveInt = 20
     """K at the start where the number of clusters is learned."""

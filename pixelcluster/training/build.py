@@ -20,6 +20,8 @@ from pixelcluster.training.starts import cluster_means, count_distinct, start_me
 AnyGenerator = ClusteredGenerator | ConvolutionalGenerator
 
 _CHUNK = 65_536
+_SMALLEST_SIGMA = 1e-3
+"""Of normalised targets: where every cell sits on its mean there is still some noise."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def start_generator(
     labels = nearest(kept, centres)
     means = cluster_means(cells, labels, n_clusters)
     residual = float((cells - means[labels]).square().mean().sqrt())
-    sigma = config.generator.sigma or max(residual, 1e-3)
+    sigma = config.generator.sigma or max(residual, _SMALLEST_SIGMA)
     generator = make_generator(config, n_clusters, cells.shape[1], sigma, seed)
     if isinstance(generator, ClusteredGenerator):
         full = config.generator.noise == "full"
@@ -179,7 +181,7 @@ def covariances(cells: Tensor, labels: Tensor, means: Tensor, residual: float) -
     """
     n_clusters, n_channels = means.shape
     weight = 10 * n_channels
-    shrinkage = weight * residual**2 * torch.eye(n_channels)
+    shrinkage = weight * max(residual, _SMALLEST_SIGMA) ** 2 * torch.eye(n_channels, device=cells.device)
     result = []
     for k in range(n_clusters):
         own = cells[labels == k] - means[k]
