@@ -35,7 +35,7 @@ def test_the_report_beside_kmeans(items) -> None:
     assert report["acc"] > 95
     assert report["acc"] == report["acc_exact"]
     assert report["mode"] == "exact"
-    assert set(report) == {"acc", "miou", "nmi", "mode", "seconds", "acc_exact"}
+    assert set(report) == {"acc", "miou", "nmi", "mode", "seconds", "acc_exact", "acc_even", "acc_odd"}
     assert [own.shape for own in maps] == [(128, 128)] * 4
     assert states
     baseline = kmeans_rgb(items, 3, 0)
