@@ -21,7 +21,7 @@ from pixelcluster.data.coco_stuff import CocoStuff
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.ablation import VariantResult, run_ablation
 from pixelcluster.evaluation.ablation_report import langevin_curve, markdown_table, summarise
-from pixelcluster.evaluation.coco_stuff import select
+from pixelcluster.evaluation.per_pixel import select
 from pixelcluster.evaluation.variants import choose_variants
 from pixelcluster.io.write import atomic_write, check_writable
 

@@ -1,12 +1,15 @@
-"""The interface every baseline has."""
+"""The interface of the methods to compare with, and what their fits share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from pixelcluster.errors import PixelClusterError
 
 FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -14,24 +17,68 @@ LabelMap = npt.NDArray[np.int32]
 Self = TypeVar("Self", bound="PerImageBaseline")
 
 
-class Baseline(Protocol):
-    """Images in, label maps out; a seed, where one is needed, is given to the constructor."""
+class Baseline(ABC):
+    """Images in, label maps out. Every method takes these arguments and says which of them it has no use for.
 
+    Args:
+        n_clusters: K; ids are 0..K-1.
+        seed: of everything that is drawn.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+        minutes: time budget of the fit, wall-clock; what was reached by then is the result.
+    """
+
+    def __init__(
+        self, n_clusters: int, *, seed: int = 0, device: str = "auto", minutes: float = 10.0
+    ) -> None:
+        self.n_clusters = n_clusters
+        self.seed = seed
+        self.device = device
+        self.minutes = minutes
+
+    @abstractmethod
     def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Baseline:
-        """Learn from images (H, W, 3) float32 RGB in [0, 1] without labels.
+        """Learn from images without labels and return the method itself.
 
         Args:
-            images: training images of any sizes.
+            images: (H, W, 3) float32 RGB in [0, 1], sizes may differ.
             masks: one (H, W) bool an image, False where a pixel must not be used; None uses all.
         """
 
+    @abstractmethod
     def predict(self, image: FloatImage) -> LabelMap:
         """Return the label map (H, W) int32 of one image."""
 
 
-class PerImageBaseline:
+class PerImageBaseline(Baseline):
     """A baseline that treats every image alone: its ids mean nothing across images, fitting does nothing."""
 
     def fit(self: Self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Self:
         """Return self."""
         return self
+
+
+def filled(images: Sequence[FloatImage], masks: Sequence[Mask] | None) -> list[tuple[FloatImage, Mask]]:
+    """Return the images to learn from, masked pixels in the mean colour of the others.
+
+    So that windows across a mask's border learn nothing about what is masked.
+
+    Args:
+        images: (H, W, 3) float32.
+        masks: one (H, W) bool an image, or None for all pixels.
+
+    Returns:
+        (image, mask) of every image that has an unmasked pixel.
+
+    Raises:
+        PixelClusterError: as many masks as images are wanted and not given, or no pixel is left.
+    """
+    if masks is not None and len(masks) != len(images):
+        raise PixelClusterError(f"{len(masks)} masks for {len(images)} images; give one an image, or none")
+    kept = []
+    for index, image in enumerate(images):
+        mask = np.ones(image.shape[:2], dtype=np.bool_) if masks is None else masks[index]
+        if mask.any():
+            kept.append((np.where(mask[..., None], image, image[mask].mean(axis=0)), mask))
+    if not kept:
+        raise PixelClusterError("no usable pixel to learn from; give at least one image with unmasked pixels")
+    return kept

@@ -7,21 +7,22 @@ information clustering, ICCV 2019 (classes, image lists, preprocessing: shrink 0
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from pixelcluster.data.crops import centre_crop, shrink_image, shrink_labels
-from pixelcluster.data.files import choose, images_by_stem, read_label_png, read_stems
+from pixelcluster.data.files import images_by_stem, read_label_png, read_stems
+from pixelcluster.data.labelled import IGNORE, LabelledImage, labels_by_stem, pngs_by_stem, same_size
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.read import read_image
 
-IGNORE = 255
 SHRINK = 0.33
 CROP = 128
 N_FINE = 182
+RULE_SIDE = 360
+RULE_SHARE = 0.75
 
 # The 27 coarse classes in the order of IIC with their fine ids (category id - 1); the first 12 are things.
 COARSE: dict[str, tuple[int, ...]] = {
@@ -59,26 +60,10 @@ CLASS_NAMES: dict[int, tuple[str, ...]] = {
     15: tuple(COARSE)[N_THINGS:],
     27: tuple(COARSE),
 }
+PUBLISHED = {3: 35_228 + 1_432, 15: 49_629 + 2_175}
 SPLITS = ("train2017", "val2017")
 IMAGE_FOLDERS = ("{split}", "images/{split}")
 LABEL_FOLDERS = ("stuffthingmaps/{split}", "stuffthingmaps_trainval2017/{split}", "annotations/{split}")
-
-
-@dataclass(frozen=True)
-class CocoStuffItem:
-    """One image of the benchmark as it is scored.
-
-    Attributes:
-        stem: file name without suffix.
-        image: (128, 128, 3) float32 RGB in [0, 1], 0 where padded.
-        label: (128, 128) uint8 class ids, 255 where not scored.
-        mask: (128, 128) bool, True where scored.
-    """
-
-    stem: str
-    image: npt.NDArray[np.float32]
-    label: npt.NDArray[np.uint8]
-    mask: npt.NDArray[np.bool_]
 
 
 def class_table(classes: int, *, unlabelled_as_sky: bool = False) -> npt.NDArray[np.uint8]:
@@ -103,8 +88,21 @@ def class_table(classes: int, *, unlabelled_as_sky: bool = False) -> npt.NDArray
     return table
 
 
+def follows_rule(fine: npt.NDArray[np.uint8], allowed: npt.NDArray[np.uint8]) -> bool:
+    """Tell whether the published rule takes an image: sides of 360 px, 75 % of the pixels in the classes.
+
+    The published lists are about a tenth shorter than what the rule gives: prefer them where they are at
+    hand.
+
+    Args:
+        fine: (H, W) fine ids, at the size of the file.
+        allowed: see `class_table`.
+    """
+    return min(fine.shape) >= RULE_SIDE and float(np.mean(allowed[fine] != IGNORE)) >= RULE_SHARE
+
+
 class CocoStuff:
-    """The images of a COCO-Stuff folder as `CocoStuffItem`s, read from disk on access.
+    """The images of a COCO-Stuff folder as `LabelledImage`s, read from disk on access.
 
     Two layouts are understood: `images/` + `labels/` side by side, or the official `train2017/`, `val2017/`
     (also under `images/`) with the PNGs of `stuffthingmaps/` (or `stuffthingmaps_trainval2017/`,
@@ -118,10 +116,12 @@ class CocoStuff:
         min_coverage: share of scored pixels the crop of an image needs; 0 keeps all and skips reading every
             label beforehand.
         unlabelled_as_sky: score unlabelled pixels as sky (3 classes only), to compare with the original code.
+        by_rule: keep only images the published rule takes, see `follows_rule`.
 
     Attributes:
         stems: the images kept, in the order of the list or sorted.
         class_names: one name a class.
+        notes: how many images there are, beside the published number.
 
     Raises:
         PixelClusterError: the layout is not recognised, an image or label is missing, a label has ids outside
@@ -135,6 +135,7 @@ class CocoStuff:
         image_list: Path | Sequence[Path] | None = None,
         min_coverage: float = 0.01,
         unlabelled_as_sky: bool = False,
+        by_rule: bool = False,
     ) -> None:
         """Index the files and keep the images with enough scored pixels."""
         if classes not in (3, 15):
@@ -144,25 +145,32 @@ class CocoStuff:
         self.class_names = CLASS_NAMES[classes]
         self._table = class_table(classes, unlabelled_as_sky=unlabelled_as_sky)
         self._pairs = _index(Path(root), None if image_list is None else read_stems(image_list))
+        if by_rule:
+            allowed = class_table(classes)
+            self._pairs = {
+                stem: pair for stem, pair in self._pairs.items() if follows_rule(_read_fine(pair[1]), allowed)
+            }
         if min_coverage > 0:
             self._pairs = {
                 stem: pair for stem, pair in self._pairs.items() if self._coverage(pair[1]) >= min_coverage
             }
         if not self._pairs:
+            rule = ", or drop the rule" if by_rule else ""
             raise PixelClusterError(
-                f"{show_path(root)}: no image has {min_coverage:.1%} scored pixels, lower min_coverage"
+                f"{show_path(root)}: no image has {min_coverage:.1%} scored pixels, lower min_coverage{rule}"
             )
         self.stems = tuple(self._pairs)
+        self.notes = (f"{len(self._pairs):,} images; the published list has {PUBLISHED[classes]:,}",)
 
     def __len__(self) -> int:
         """Return the number of images kept."""
         return len(self.stems)
 
-    def __getitem__(self, index: int) -> CocoStuffItem:
+    def __getitem__(self, index: int) -> LabelledImage:
         """Return the image at `index` as it is scored: shrunk, centre-cropped, padded."""
         image, labels = self.shrunk(index)
         label = centre_crop(labels, CROP, IGNORE)
-        return CocoStuffItem(self.stems[index], centre_crop(image, CROP, 0), label, label != IGNORE)
+        return LabelledImage(self.stems[index], centre_crop(image, CROP, 0), label, label != IGNORE)
 
     def shrunk(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
         """Return the shrunk image (h, w, 3) float32 and class ids (h, w) before cropping, for random crops.
@@ -172,11 +180,7 @@ class CocoStuff:
         """
         image_path, label_path = self._pairs[self.stems[index]]
         image, fine = read_image(image_path), _read_fine(label_path)
-        if image.shape[:2] != fine.shape:
-            raise PixelClusterError(
-                f"{show_path(label_path)}: label is {fine.shape[1]} x {fine.shape[0]} px, its image "
-                f"{image.shape[1]} x {image.shape[0]}; both must be equal"
-            )
+        same_size(image, fine, label_path)
         return shrink_image(image, SHRINK), self._classes(fine)
 
     def _classes(self, fine: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -205,15 +209,8 @@ def _index(root: Path, wanted: Sequence[str] | None) -> dict[str, tuple[Path, Pa
     labels: dict[str, Path] = {}
     for image_folder, label_folder in _folders(root):
         images |= images_by_stem(image_folder)
-        labels |= {path.stem: path for path in label_folder.glob("*.png")}
-    stems = choose(tuple(images), wanted, show_path(root))
-    unlabelled = [stem for stem in stems if stem not in labels]
-    if unlabelled:
-        raise PixelClusterError(
-            f"{show_path(root)}: {len(unlabelled)} of {len(stems)} images have no label PNG, "
-            f"first {unlabelled[0]}; add the labels or give an image list without them"
-        )
-    return {stem: (images[stem], labels[stem]) for stem in stems}
+        labels |= pngs_by_stem(label_folder)
+    return labels_by_stem(images, labels, wanted, root)
 
 
 def _folders(root: Path) -> list[tuple[Path, Path]]:

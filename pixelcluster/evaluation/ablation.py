@@ -1,4 +1,4 @@
-"""What each part of the model adds: a fit a variant and seed, scored as `coco_stuff.fit_and_score` scores it.
+"""What each part of the model adds: a fit a variant and seed, scored as `per_pixel.fit_and_score` scores it.
 
 Target stacks are computed once a stack and seed and remembered; variants with equal settings share a fit.
 """
@@ -10,21 +10,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from pixelcluster.config import RunConfig
-from pixelcluster.data.coco_stuff import CocoStuffItem
+from pixelcluster.data.labelled import LabelledImage
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.estimator import PixelCluster, choose_device
-from pixelcluster.evaluation.coco_stuff import predict_labels, score
+from pixelcluster.evaluation.per_pixel import predict_labels, score, working_item
 from pixelcluster.evaluation.variants import Variant
 from pixelcluster.segmenting.predict import Mode
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import TrainingImage
-from pixelcluster.training.fit import Progress, best_fit
+from pixelcluster.training.fit import Progress
+from pixelcluster.training.restarts import best_fit
 from pixelcluster.training.trained import TrainedModel, prepare
 
 
@@ -84,20 +84,21 @@ class PreparedTargets:
 
 
 def prepare_targets(
-    items: Sequence[CocoStuffItem], config: RunConfig, *, seed: int, device: str
+    items: Sequence[LabelledImage], config: RunConfig, *, seed: int, device: str
 ) -> PreparedTargets:
     """Fit the configured stack on the items, without labels, as `training.trained.fit_model` does.
 
     Args:
-        items: crops and masks.
+        items: images and masks.
         config: names the stack.
         seed: of the stack.
         device: "auto", "cpu" or "cuda".
     """
     targets, where = config.targets, choose_device(device)
     stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(where)
-    tensors = [torch.from_numpy(np.ascontiguousarray(item.image)).permute(2, 0, 1) for item in items]
-    masks = [torch.from_numpy(item.mask) for item in items]
+    working = [working_item(item, config) for item in items]
+    tensors = [torch.from_numpy(item.rgb).permute(2, 0, 1) for item in working]
+    masks = [torch.from_numpy(item.mask) for item in working]
     stack.fit([tensor.to(where) for tensor in tensors], masks=masks, seed=seed)
     remembered = RememberedStack(stack)
     images = [prepare(remembered, *pair, where) for pair in zip(tensors, masks, strict=True)]
@@ -105,7 +106,7 @@ def prepare_targets(
 
 
 def run_ablation(
-    items: Sequence[CocoStuffItem],
+    items: Sequence[LabelledImage],
     config: RunConfig,
     variants: Sequence[Variant],
     *,
@@ -118,10 +119,10 @@ def run_ablation(
     """Fit and score every variant with every seed; one that fails is noted and the others go on.
 
     Args:
-        items: crops with labels and masks.
+        items: images with labels and masks.
         config: the full model.
         variants: what to change.
-        n_classes: 3 or 15; also K.
+        n_classes: C, also K.
         seeds: one fit each.
         device: "auto", "cpu" or "cuda".
         progress: see `training.fit.Fit.run`.
@@ -173,7 +174,7 @@ def _by_stack(
 
 
 def _fit(
-    items: Sequence[CocoStuffItem],
+    items: Sequence[LabelledImage],
     config: RunConfig,
     prepared: PreparedTargets | None,
     *,
@@ -184,7 +185,8 @@ def _fit(
     """Return the fitted model; without a student it learns from the remembered targets."""
     if prepared is None or config.student.enabled:
         estimator = PixelCluster(config=config, seed=seed, device=device)
-        images, masks = [item.image for item in items], [item.mask for item in items]
+        working = [working_item(item, config) for item in items]
+        images, masks = [item.rgb for item in working], [item.mask for item in working]
         return estimator.fit(images, masks=masks, progress=progress).model_
     fit = best_fit(prepared.images, config, seed=seed, device=choose_device(device), progress=progress)
     return TrainedModel(config, prepared.stack, fit.generator.eval(), fit.prior, None, fit.history)
@@ -193,7 +195,7 @@ def _fit(
 def _score(
     sharing: Sequence[VariantResult],
     trained: TrainedModel,
-    items: Sequence[CocoStuffItem],
+    items: Sequence[LabelledImage],
     n_classes: int,
     *,
     seed: int,

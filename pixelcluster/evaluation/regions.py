@@ -46,19 +46,19 @@ def _pixelcluster() -> Predict:
 
 
 def _kmeans() -> Predict:
-    from pixelcluster.baselines.kmeans import LabKMeans
+    from pixelcluster.baselines.per_image.kmeans import LabKMeans
 
     return LabKMeans().predict
 
 
 def _felzenszwalb() -> Predict:
-    from pixelcluster.baselines.felzenszwalb import Felzenszwalb
+    from pixelcluster.baselines.per_image.felzenszwalb import Felzenszwalb
 
     return Felzenszwalb().predict
 
 
 def _slic() -> Predict:
-    from pixelcluster.baselines.slic import SlicMerge
+    from pixelcluster.baselines.per_image.slic import SlicMerge
 
     return SlicMerge().predict
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelcluster.data.coco_stuff import CLASS_NAMES, COARSE, CocoStuff, class_table
+from pixelcluster.data.coco_stuff import CLASS_NAMES, COARSE, CocoStuff, class_table, follows_rule
 from pixelcluster.errors import PixelClusterError
 
 TREE, GRASS, SKY, DIRT, WATER, PERSON = 168, 123, 156, 110, 177, 0
@@ -89,6 +89,20 @@ def test_coverage_is_of_the_crop(flat):
     assert CocoStuff(flat, classes=15, min_coverage=0.78).stems == ("b",)
     with pytest.raises(PixelClusterError, match="lower min_coverage"):
         CocoStuff(flat, image_list=write_list(flat, "c"))
+
+
+def test_the_published_rule_is_of_the_whole_image(flat):
+    # a is 300 px high; of b and c, one is all stuff and the other a person.
+    assert CocoStuff(flat, classes=15, min_coverage=0, by_rule=True).stems == ("b",)
+    allowed = class_table(3)
+    label = np.full((360, 400), SKY, np.uint8)
+    label[:, 300:] = PERSON
+    assert follows_rule(label, allowed)
+    label[0, 0] = 255
+    assert not follows_rule(label, allowed)
+    assert not follows_rule(label[:359, :300], allowed)
+    with pytest.raises(PixelClusterError, match="drop the rule"):
+        CocoStuff(flat, classes=3, by_rule=True)
 
 
 def test_padding_is_never_scored_even_where_unlabelled_is_sky(flat):

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pixelcluster.data.coco_stuff import CocoStuffItem
+from pixelcluster.data.labelled import LabelledImage
 
 
 @pytest.fixture
-def crops() -> list[CocoStuffItem]:
+def crops() -> list[LabelledImage]:
     """Four crops of three colours in other proportions; the lowest rows are not scored."""
     colours = np.array([(0.1, 0.2, 0.9), (0.1, 0.7, 0.1), (0.6, 0.4, 0.2)], np.float32)
     rng = np.random.default_rng(0)
@@ -18,5 +18,5 @@ def crops() -> list[CocoStuffItem]:
         label[28:] = 255
         noise = rng.normal(0, 0.05, (32, 32, 3)).astype(np.float32)
         image = (colours[label.clip(0, 2)] + noise).clip(0, 1)
-        items.append(CocoStuffItem(str(index), image, label, label != 255))
+        items.append(LabelledImage(str(index), image, label, label != 255))
     return items

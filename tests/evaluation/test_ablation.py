@@ -9,7 +9,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation import ablation
 from pixelcluster.evaluation.ablation import RememberedStack, VariantResult, run_ablation
 from pixelcluster.evaluation.ablation_report import langevin_curve, markdown_table, summarise
-from pixelcluster.evaluation.coco_stuff import fit_and_score
+from pixelcluster.evaluation.per_pixel import fit_and_score
 from pixelcluster.evaluation.variants import Variant, choose_variants
 from pixelcluster.targets.rgb import RgbStack
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcluster.baselines.felzenszwalb import Felzenszwalb
+from pixelcluster.baselines.per_image.felzenszwalb import Felzenszwalb
 from pixelcluster.metrics.regions import score_regions
 
 

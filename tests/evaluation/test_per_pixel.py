@@ -5,13 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pixelcluster.data.coco_stuff import CocoStuffItem
-from pixelcluster.evaluation.coco_stuff import fit_and_score, kmeans_rgb, score, select
+from pixelcluster.data.labelled import LabelledImage, limit_item
+from pixelcluster.evaluation.per_pixel import (
+    evaluate,
+    fit_and_score,
+    kmeans_rgb,
+    majority_share,
+    score,
+    select,
+)
 from tests.synthetic import settings
 
 
 @pytest.fixture(scope="module")
-def items() -> list[CocoStuffItem]:
+def items() -> list[LabelledImage]:
     """Three colours with noise; a band without labels, of a colour of its own."""
     made = []
     for index in range(4):
@@ -22,7 +29,7 @@ def items() -> list[CocoStuffItem]:
         label[:, :16] = 255
         image[:, :16] = 1.0
         image = image.clip(0, 1).astype(np.float32)
-        made.append(CocoStuffItem(f"{index:03}", image, label, label != 255))
+        made.append(LabelledImage(f"{index:03}", image, label, label != 255))
     return made
 
 
@@ -75,3 +82,49 @@ def test_parts_share_no_image_and_miss_none() -> None:
     even, odd = select(stems, "even"), select(stems, "odd")
     assert (even, odd) == (["a", "c", "e"], ["b", "d"])
     assert select(stems, "all") == stems
+
+
+def test_the_largest_class_is_what_one_cluster_reaches(items) -> None:
+    pixels = np.concatenate([item.label[item.mask] for item in items])
+    wanted = 100 * np.bincount(pixels).max() / len(pixels)
+    assert majority_share(items, 3) == pytest.approx(wanted)
+    constant = [np.zeros((128, 128), dtype=np.int32) for _ in items]
+    assert majority_share(items, 3) == pytest.approx(score(constant, items, 3, 3)["acc"])
+
+
+def test_a_run_over_seeds(items) -> None:
+    lines: list[str] = []
+    found = evaluate(items, CONFIG, n_classes=3, seeds=[0, 1], report=lines.append)
+    singles = [fit_and_score(items, CONFIG, n_classes=3, seed=seed) for seed in (0, 1)]
+    assert found.result["acc_per_seed"] == [report["acc"] for report, _ in singles]
+    assert found.result["acc"] == pytest.approx(np.mean(found.result["acc_per_seed"]))
+    assert found.result["kmeans_rgb_acc"] == found.kmeans_rgb["acc"]
+    assert len(found.result["acc_odd_per_seed"]) == len(lines) == 2
+    assert found.result["majority_acc"] == majority_share(items, 3)
+    for own, last in zip(found.maps, singles[1][1], strict=True):
+        np.testing.assert_array_equal(own, last)
+
+
+def test_large_images_of_four_channels_are_scored_at_their_own_size(items) -> None:
+    """The model works at `image_side`, sees RGB, and its map has the size of the label."""
+    infrared = np.ones((128, 128, 1), np.float32)
+    aerial = [replace(item, image=np.concatenate([item.image, infrared], 2)) for item in items]
+    targets = CONFIG.targets.model_copy(update={"image_side": 64})
+    small = CONFIG.model_copy(update={"targets": targets})
+    report, maps = fit_and_score(aerial, small, n_classes=3, seed=0)
+    assert [own.shape for own in maps] == [(128, 128)] * 4
+    assert report["acc"] > 90
+    shrunk = [limit_item(item, 64) for item in items]
+    same = fit_and_score(shrunk, small, n_classes=3, seed=0)[0]
+    assert abs(report["acc"] - same["acc"]) < 5
+
+
+def test_unlabelled_images_are_learned_from_and_not_scored(items) -> None:
+    hidden = [replace(item, label=np.full_like(item.label, 255)) for item in items]
+    mixed = [items[0], hidden[1], items[2], hidden[3]]
+    report, maps = fit_and_score(mixed, CONFIG, n_classes=3, seed=0)
+    _, wanted = fit_and_score(items, CONFIG, n_classes=3, seed=0)
+    for own, other in zip(maps, wanted, strict=True):
+        np.testing.assert_array_equal(own, other)
+    assert report["acc_odd"] is None
+    assert report["acc"] == report["acc_even"]

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pixelcluster.baselines.kmeans import LabKMeans, RgbKMeans
+from pixelcluster.baselines.per_pixel.kmeans import RgbKMeans
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 
@@ -53,18 +53,3 @@ def test_the_same_seed_gives_the_same_clusters():
 def test_too_few_pixels_are_refused(images):
     with pytest.raises(PixelClusterError, match=f"{2 * len(images)} usable pixels for 3 clusters"):
         RgbKMeans(3).fit(images)
-
-
-def test_one_image_alone_in_lab(planted):
-    image, truth = planted
-    model = LabKMeans(3).fit([])
-    label_map = model.predict(image)
-    assert label_map.dtype == np.int32
-    assert agreement(label_map, truth) == 1
-    assert np.array_equal(model.predict(image), label_map)
-
-
-def test_lab_survives_small_and_constant_images():
-    assert LabKMeans(6).predict(np.zeros((1, 1, 3), np.float32)).shape == (1, 1)
-    assert len(np.unique(LabKMeans(6).predict(np.zeros((1, 2, 3), np.float32)))) <= 2
-    assert LabKMeans(6).predict(np.full((5, 7, 3), 0.5, np.float32)).shape == (5, 7)

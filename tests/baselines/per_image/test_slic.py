@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pixelcluster.baselines.slic import SlicMerge
+from pixelcluster.baselines.per_image.slic import SlicMerge
 from pixelcluster.metrics.regions import score_regions
 
 
@@ -16,6 +16,9 @@ def test_planted_bands_are_found_after_merging(planted):
 
 def test_the_threshold_is_in_eight_bit_colours(planted):
     image, _ = planted
-    regions = [len(np.unique(SlicMerge(36, threshold).predict(image))) for threshold in (0, 29, 1000)]
+    regions = [
+        len(np.unique(SlicMerge(n_segments=36, threshold=threshold).predict(image)))
+        for threshold in (0, 29, 1000)
+    ]
     assert regions[0] > 10
     assert regions[1:] == [3, 1]

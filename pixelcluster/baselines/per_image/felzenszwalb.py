@@ -15,13 +15,27 @@ class Felzenszwalb(PerImageBaseline):
     """Felzenszwalb's merging of pixels along a minimum spanning tree.
 
     Args:
+        n_clusters: no use for it, the number of regions follows from the scale.
+        seed: no use for it, nothing is drawn.
+        device: no use for it, runs on the CPU.
+        minutes: no use for it, an image takes a fraction of a second.
         scale: larger gives larger regions.
         sigma: Gaussian smoothing beforehand, pixels.
         min_size: smallest region kept, pixels.
     """
 
-    def __init__(self, scale: float = 500, sigma: float = 0.8, min_size: int = 200) -> None:
-        """Store the settings."""
+    def __init__(
+        self,
+        n_clusters: int = 0,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        minutes: float = 10.0,
+        scale: float = 500,
+        sigma: float = 0.8,
+        min_size: int = 200,
+    ) -> None:
+        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
         self.scale = scale
         self.sigma = sigma
         self.min_size = min_size

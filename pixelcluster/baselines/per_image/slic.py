@@ -17,12 +17,25 @@ class SlicMerge(PerImageBaseline):
     """SLIC superpixels; neighbours whose mean colours are closer than a threshold become one region.
 
     Args:
+        n_clusters: no use for it, the number of regions follows from the threshold.
+        seed: no use for it, nothing is drawn.
+        device: no use for it, runs on the CPU.
+        minutes: no use for it, an image takes about a second.
         n_segments: superpixels asked for.
         threshold: Euclidean distance of mean RGB colours in 0..255 below which neighbours merge.
     """
 
-    def __init__(self, n_segments: int = 100, threshold: float = 29) -> None:
-        """Store the settings."""
+    def __init__(
+        self,
+        n_clusters: int = 0,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        minutes: float = 10.0,
+        n_segments: int = 100,
+        threshold: float = 29,
+    ) -> None:
+        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
         self.n_segments = n_segments
         self.threshold = threshold
 

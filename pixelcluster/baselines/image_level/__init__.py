@@ -1,0 +1,1 @@
+"""Methods that cluster whole images, behind one interface (`base.ImageBaseline`), one file each."""

@@ -1,0 +1,130 @@
+"""What the learned methods share: mini-batches under a time limit, rates, steps, random views."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Batch(NamedTuple):
+    """One step's share of the images.
+
+    Attributes:
+        rows: (B,) indices.
+        images: (B, C, h, w) float32 in [0, 1].
+        progress: share of the epochs or of the time that is used up, the larger one, in [0, 1].
+    """
+
+    rows: Tensor
+    images: Tensor
+    progress: float
+
+
+def minibatches(
+    pixels: Tensor, *, batch_size: int, epochs: int, deadline: float, random: torch.Generator
+) -> Iterator[Batch]:
+    """Yield shuffled batches, all of one size, until the epochs or the time end; at least one.
+
+    Args:
+        pixels: (N, C, h, w) uint8.
+        batch_size: B, or N where there are fewer images; the incomplete rest of an epoch is left out.
+        epochs: passes over the images.
+        deadline: `time.monotonic()` after which no further batch is given.
+        random: orders the images; on the device of the pixels.
+    """
+    size = min(batch_size, len(pixels))
+    per_epoch = len(pixels) // size
+    started, step = time.monotonic(), 0
+    allowed = max(deadline - started, 1e-9)
+    for _ in range(epochs):
+        order = torch.randperm(len(pixels), generator=random, device=pixels.device)
+        for rows in torch.split(order[: per_epoch * size], size):
+            used = (time.monotonic() - started) / allowed
+            if used >= 1 and step:
+                return
+            yield Batch(rows, pixels[rows].float() / 255, min(1.0, max(used, step / (epochs * per_epoch))))
+            step += 1
+
+
+def in_batches(pixels: Tensor, size: int = 1000) -> Iterator[Tensor]:
+    """Yield all images in order, (B, C, h, w) float32 in [0, 1], of pixels (N, C, h, w) uint8."""
+    for part in torch.split(pixels, size):
+        yield part.float() / 255
+
+
+def share_of(deadline: float, share: float) -> float:
+    """Return the `time.monotonic()` at which a share of the time left until a deadline is used up."""
+    now = time.monotonic()
+    return now + share * (deadline - now)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, rate: float, progress: float) -> None:
+    """Give the step its learning rate: full for the first half of the run, then a cosine down to a hundredth.
+
+    Args:
+        optimiser: changed in place.
+        rate: of the first half.
+        progress: in [0, 1].
+    """
+    late = max(0.0, 2 * progress - 1)
+    for group in optimiser.param_groups:
+        group["lr"] = rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * late)))
+
+
+def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:
+    """Take one gradient step on a loss and return its value."""
+    optimiser.zero_grad()
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()
+    return loss.item()
+
+
+def random_view(
+    images: Tensor,
+    random: torch.Generator,
+    *,
+    rotation: float = 25.0,
+    zoom: tuple[float, float] = (0.6, 1.0),
+    jitter: float = 0.4,
+) -> Tensor:
+    """Return one random crop of each image, rotated, scaled back to full size and jittered.
+
+    Args:
+        images: (B, C, h, w) in [0, 1].
+        random: on the device of the images.
+        rotation: largest angle, degrees, either way.
+        zoom: range of the crop's side, as a share of the image's; its place is uniform.
+        jitter: contrast is multiplied by 1 +- this, brightness moves by +- half of it; colour images also
+            change saturation by 1 +- this.
+
+    Returns:
+        (B, C, h, w) in [0, 1]; beyond the border the border's pixels go on.
+    """
+
+    def uniform(low: float, high: float, *shape: int) -> Tensor:
+        return low + (high - low) * torch.rand(len(images), *shape, generator=random, device=images.device)
+
+    angle = uniform(-math.pi * rotation / 180, math.pi * rotation / 180)
+    side = uniform(*zoom)
+    shift = uniform(-1, 1, 2) * (1 - side)[:, None]
+    height, width = images.shape[2:]
+    sine, cosine = side * angle.sin(), side * angle.cos()
+    # Normalised coordinates: a rotation in pixels carries the aspect ratio of the image.
+    rows = (
+        torch.stack([cosine, -sine * height / width, shift[:, 0]], 1),
+        torch.stack([sine * width / height, cosine, shift[:, 1]], 1),
+    )
+    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
+    moved = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+    if images.shape[1] == 3:
+        grey = moved.mean(1, keepdim=True)
+        moved = grey + (moved - grey) * uniform(1 - jitter, 1 + jitter, 1, 1, 1)
+    mean = moved.mean((1, 2, 3), keepdim=True)
+    contrast, brightness = uniform(1 - jitter, 1 + jitter, 1, 1, 1), uniform(-jitter / 2, jitter / 2, 1, 1, 1)
+    return (mean + (moved - mean) * contrast + brightness).clamp(0, 1)

@@ -1,0 +1,1 @@
+"""Rivals that segment one image at a time."""

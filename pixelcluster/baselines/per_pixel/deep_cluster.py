@@ -1,0 +1,124 @@
+"""DeepCluster, per pixel.
+
+Source: Caron, Bojanowski, Joulin and Douze, Deep Clustering for Unsupervised Learning of Visual Features,
+ECCV 2018: K-means on the network's features gives pseudo labels, which the network then learns to predict
+with a fresh last layer, in turn. Applied to pixels as the row "DeepCluster" of Ji et al., Invariant
+information clustering, ICCV 2019, where it stays behind K-means on colours for COCO-Stuff-3 and Potsdam-3.
+
+Deviations beside those of `loop.TrainedBaseline`: pseudo labels come from a frozen copy of the network on the
+unchanged crop, the network sees the jittered, flipped view; principal components below 1 % of the largest
+variance are dropped before whitening (the paper: 256 of 4096 are kept); a last
+K-means at K is on features of length 1, not whitened.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from pixelcluster.baselines.base import FloatImage, Mask
+from pixelcluster.baselines.per_pixel.features import cluster_features, feature_rows, nearness
+from pixelcluster.baselines.per_pixel.loop import Batch, Crops, TrainedBaseline, flip
+from pixelcluster.baselines.per_pixel.network import WIDTH, Trunk, colour_and_sobel
+from pixelcluster.targets.base import Moments
+
+_OVER = 10
+"""Pseudo classes for one cluster."""
+_ROUND = 50
+"""Steps between two assignments."""
+_SMALLEST_VARIANCE = 1e-2
+"""Of a component, as a share of the largest: smaller ones are noise and left out."""
+
+
+class DeepCluster(TrainedBaseline[nn.ModuleDict]):
+    """DeepCluster; arguments as `TrainedBaseline`. The objective jumps whenever the last layer is renewed."""
+
+    def build(self) -> nn.ModuleDict:
+        """Return the trunk and the last layer."""
+        return nn.ModuleDict({"trunk": Trunk(5), "last": nn.Conv2d(WIDTH, _OVER * self.n_clusters, 1)})
+
+    def train(self, crops: Crops, deadline: float) -> list[float]:
+        """Return the losses of rounds of assignment and classification."""
+        losses: list[float] = []
+        while len(losses) < self.steps and not (losses and time.monotonic() > deadline):
+            self.teacher_ = Embedding(
+                copy.deepcopy(self.network_["trunk"]).eval(), crops.images, self.device_
+            )
+            self.pseudo_ = cluster_features(
+                self.teacher_,
+                crops.images,
+                _OVER * self.n_clusters,
+                seed=self.seed + len(losses),
+                device=self.device_,
+                max_rows=10_000,
+                n_starts=1,
+            )
+            # Pseudo classes have other numbers in every round.
+            for parameter in self.network_["last"].parameters():
+                nn.init.zeros_(parameter)
+            losses += self.descend(crops, min(_ROUND, self.steps - len(losses)), deadline)
+        return losses
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Return the cross-entropy of pseudo labels, every pseudo class weighing alike, nats."""
+        with torch.no_grad():
+            labels = nearness(self.teacher_(batch.images), self.pseudo_).argmax(1)
+        features = self.network_["trunk"](colour_and_sobel(batch.views))
+        logits = self.network_["last"](flip(features, batch.flipped))
+        own = functional.cross_entropy(logits, labels, reduction="none")
+        counts = torch.bincount(labels[batch.cells > 0], minlength=logits.shape[1])
+        weights = batch.cells / counts.clamp_min(1)[labels]
+        return (weights * own).sum() / weights.sum().clamp_min(1e-9)
+
+    def finish(self, images: Sequence[tuple[FloatImage, Mask]]) -> None:
+        """Cluster the features at K."""
+        self.centres_ = cluster_features(
+            self._features, images, self.n_clusters, seed=self.seed, device=self.device_
+        )
+
+    def scores(self, images: Tensor) -> Tensor:
+        """Return the nearness to the centres."""
+        return nearness(self._features(images), self.centres_)
+
+    def _features(self, images: Tensor) -> Tensor:
+        """Return features of length 1, (B, D, h, w)."""
+        return functional.normalize(self.network_["trunk"](colour_and_sobel(images)), dim=1)
+
+
+class Embedding:
+    """Features of a trunk in whitened principal components, scaled to length 1, as the paper clusters them.
+
+    Args:
+        trunk: in evaluation mode.
+        images: on whose unmasked cells the components are learned.
+        device: where features are computed.
+    """
+
+    def __init__(
+        self, trunk: nn.Module, images: Sequence[tuple[FloatImage, Mask]], device: torch.device
+    ) -> None:
+        self.trunk = trunk
+        moments = Moments(WIDTH)
+        for rows in feature_rows(self._features, images, device):
+            moments.add(torch.from_numpy(rows))
+        self._mean = moments.mean().float().to(device)[:, None, None]
+        values, vectors = torch.linalg.eigh(moments.covariance())
+        kept = values > values[-1] * _SMALLEST_VARIANCE
+        self._matrix = (vectors[:, kept] * values[kept].rsqrt()).T.float().to(device)[:, :, None, None]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return vectors of length 1, (B, D, h, w), of images (B, 3, H, W)."""
+        return functional.normalize(self.whitened(images), dim=1)
+
+    def whitened(self, images: Tensor) -> Tensor:
+        """Return components of mean 0, variance 1 and no correlation on the training images, (B, D, h, w)."""
+        return functional.conv2d(self._features(images) - self._mean, self._matrix)
+
+    def _features(self, images: Tensor) -> Tensor:
+        features: Tensor = self.trunk(colour_and_sobel(images))
+        return features

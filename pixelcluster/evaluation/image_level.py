@@ -1,0 +1,189 @@
+"""The image-level protocol: fit on the training images, infer the test images with the fitted model.
+
+Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, section 5.2; ACC under one
+one-to-one matching of clusters and classes over the test split. Labels are the score, no more; the last state
+counts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import BaseModel, ValidationError
+
+from pixelcluster.baselines.registry import METHODS, load_method
+from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.data.splits import Images, ImageSet
+from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.metrics.matching import Confusion
+
+Report = dict[str, Any]
+Labels = NDArray[np.integer]
+
+DEFAULT_METHOD = "clustered-generator"
+_RIVALS = {name.removeprefix("image_level/"): name for name in METHODS if name.startswith("image_level/")}
+METHOD_NAMES = (DEFAULT_METHOD, "variational", *_RIVALS)
+
+
+class FittedMethod(Protocol):
+    """What is scored: `predict`, and where the method has them other readings, a history and settings.
+
+    `extra_predictions(images) -> {name: labels}` are scored as `acc_<name>`; of `history_`, the objective by
+    step, start and end are reported.
+    """
+
+    def predict(self, images: Images) -> Labels:
+        """Return the clusters (N,) of images (N, H, W, C) uint8."""
+
+
+Fit = Callable[[Images], FittedMethod]
+
+
+def choose_method(
+    name: str,
+    n_clusters: int,
+    *,
+    seed: int,
+    device: str = "auto",
+    minutes: float | None = None,
+    config: Path | None = None,
+) -> Fit:
+    """Return a function that fits a method to images.
+
+    Args:
+        name: one of `METHOD_NAMES`.
+        n_clusters: K.
+        seed: of the fit.
+        device: "auto", "cpu" or "cuda".
+        minutes: time limit of the fit; None: the method's own.
+        config: YAML file of `cluster.settings.ImageSettings`, for the clustered generator.
+
+    Raises:
+        PixelClusterError: an unknown name, settings for a method without any, or settings that are wrong.
+    """
+    if name not in METHOD_NAMES:
+        raise PixelClusterError(f"unknown method {name!r}; choose from {', '.join(METHOD_NAMES)}")
+    if name == DEFAULT_METHOD:
+        from pixelcluster.cluster.estimator import ImageCluster
+
+        settings = ImageSettings() if config is None else _read_settings(config)
+        model = ImageCluster(n_clusters, settings=settings, seed=seed, device=device)
+        return lambda images: model.fit(images, minutes=minutes)
+    if config is not None:
+        raise PixelClusterError(f"{name} has no settings; drop --config, or use --method {DEFAULT_METHOD}")
+    limit: dict[str, Any] = {} if minutes is None else {"minutes": minutes}
+    if name == "variational":
+        from pixelcluster.variational.image import VariationalClustering
+
+        return VariationalClustering(n_clusters, seed=seed, device=device, **limit).fit
+    fit: Fit = load_method(_RIVALS[name])(n_clusters, seed=seed, device=device, **limit).fit
+    return fit
+
+
+def limit_training(images: Images, limit: int | None) -> Images:
+    """Return at most `limit` training images, evenly spaced, as files may be sorted by class; None: all."""
+    if limit is None or limit >= len(images):
+        return images
+    rows = np.linspace(0, len(images) - 1, limit).round().astype(np.int64)
+    limited: Images = images[rows]
+    return limited
+
+
+def fit_and_score(fit: Fit, data: ImageSet, n_clusters: int, *, limit: int | None = None) -> Report:
+    """Fit on the training images and score the last state on the test images.
+
+    Args:
+        fit: see `choose_method`.
+        data: images and test labels.
+        n_clusters: K of the method.
+        limit: at most so many training images.
+
+    Returns:
+        acc (percent), nmi, ari, seconds of the fit, seconds_predict; acc_<name> of every extra reading;
+        objective_start and objective_end, means over the first and last tenth of the steps, where the method
+        has a history; config, the method's settings, empty where it has none.
+
+    Raises:
+        PixelClusterError: the test images have no labels.
+    """
+    if data.test_labels is None:
+        raise PixelClusterError(f"{data.name} has no test labels; nothing can be scored")
+    started = time.perf_counter()
+    method = fit(limit_training(data.train, limit))
+    fitted = time.perf_counter()
+    labels = method.predict(data.test)
+    predicted = time.perf_counter()
+    report = score(labels, data.test_labels, n_clusters, len(data.class_names))
+    report |= {"seconds": fitted - started, "seconds_predict": predicted - fitted}
+    if hasattr(method, "extra_predictions"):
+        for name, own in method.extra_predictions(data.test).items():
+            report[f"acc_{name}"] = score(own, data.test_labels, n_clusters, len(data.class_names))["acc"]
+    history: Sequence[float] = getattr(method, "history_", ())
+    if len(history) and all(isinstance(value, float) for value in history):
+        tenth = max(1, len(history) // 10)
+        report["objective_start"] = float(np.mean(history[:tenth]))
+        report["objective_end"] = float(np.mean(history[-tenth:]))
+    report["config"] = _settings_of(method)
+    return report
+
+
+def score(labels: Labels, truth: Labels, n_clusters: int, n_classes: int) -> Report:
+    """Return acc (percent), nmi and ari of clusters (N,) against classes (N,)."""
+    confusion = Confusion(n_clusters, n_classes)
+    confusion.update(labels, truth)
+    return {"acc": 100 * confusion.acc, "nmi": confusion.nmi, "ari": confusion.ari}
+
+
+def summarise(reports: Sequence[Mapping[str, Any]]) -> Report:
+    """Return means over seeds: acc, nmi, ari and every acc_<name>; and each seed's figures.
+
+    Args:
+        reports: of `fit_and_score`, one a seed.
+    """
+    columns = {key: [report[key] for report in reports] for key in reports[0]}
+    accuracies = [key for key in columns if key.startswith("acc")]
+    return {
+        **{key: float(np.mean(columns[key])) for key in (*accuracies, "nmi", "ari")},
+        **{f"{key}_std": float(np.std(columns[key])) for key in accuracies},
+        **{
+            f"{key}_per_seed": columns[key]
+            for key in columns
+            if key in accuracies or key.startswith(("seconds", "objective"))
+        },
+    }
+
+
+def _settings_of(method: FittedMethod) -> dict[str, Any]:
+    """Return the settings of a method as JSON values."""
+    settings = getattr(method, "settings", None)
+    if isinstance(settings, BaseModel):
+        return settings.model_dump(mode="json")
+    return asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else {}
+
+
+def _read_settings(path: Path) -> ImageSettings:
+    """Return the settings of a YAML file.
+
+    Raises:
+        PixelClusterError: no such file, not YAML, an unknown name or a wrong value.
+    """
+    try:
+        return ImageSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
+    except OSError as error:
+        raise PixelClusterError(
+            f"{show_path(path)}: {error.strerror}; wanted a YAML file of settings"
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise PixelClusterError(f"{show_path(path)}: {where}: {first['msg']}; see ImageSettings") from error
+    except (yaml.YAMLError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise PixelClusterError(f"{show_path(path)}: is not YAML ({reason}); wanted settings") from error

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from tests.baselines.image_level.planted import planted
+from tools.eval_images import main
+
+KEYS = {
+    "acc",
+    "acc_per_seed",
+    "acc_std",
+    "nmi",
+    "ari",
+    "kmeans_acc",
+    "seconds_per_seed",
+    "n_images",
+    "config",
+}
+
+
+@pytest.fixture
+def archive(tmp_path):
+    train, train_labels = planted(90)
+    test, test_labels = planted(40, seed=1)
+    path = tmp_path / "planted.npz"
+    np.savez(path, x_train=train, y_train=train_labels, x_test=test, y_test=test_labels)
+    return path
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_result_has_every_key_and_the_table_both_methods(archive, tmp_path):
+    out = tmp_path / "out.json"
+    result = run(
+        "--data",
+        f"npz={archive}",
+        "--method",
+        "spectral",
+        "--seeds",
+        "0,1",
+        "--limit-train",
+        60,
+        "--json",
+        out,
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(out.read_text())
+    assert set(report) >= KEYS
+    assert report["acc_per_seed"] == [100, 100]
+    assert report["kmeans_acc"] == 100
+    assert (report["n_images"], report["n_train_images"], report["classes"]) == (40, 60, 3)
+    assert "| spectral | 100.0 +- 0.0 | 1.000 | 1.000 |" in result.stdout
+    assert "| K-means on pixels | 100.0" in result.stdout
+
+
+def test_digits_need_no_path():
+    result = run("--data", "digits", "--method", "kmeans", "--seeds", "0")
+    assert result.exit_code == 0, result.output
+    rows = [line.split("|")[2] for line in result.stdout.splitlines()[2:]]
+    assert rows[0] == rows[1]
+    assert float(rows[0].split("+-")[0]) > 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--data", "digits", "--seeds", "0,x"], "whole numbers"),
+        (["--data", "mnist=nowhere"], "nowhere"),
+        (["--data", "magic=nowhere"], "unknown image set"),
+        (["--data", "digits", "--json", "nowhere/out.json"], "no such folder"),
+        (["--data", "digits", "--method", "dec", "--config", "x.yaml"], "drop --config"),
+    ],
+)
+def test_problems_end_in_one_line(arguments, words):
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
