@@ -6,6 +6,7 @@ Given all others they are independent and are updated together, each from its ex
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from types import EllipsisType
@@ -13,6 +14,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
 
@@ -104,7 +106,7 @@ class PixelGrid:
 
     def _neighbours(self, fields: Tensor, colour: int) -> Tensor:
         """Return the 8 neighbours of a colour's cells, (M, 8, *cells), of (M, h, w); 0 beyond the border."""
-        padded = torch.nn.functional.pad(fields, (1, 1, 1, 1))
+        padded = functional.pad(fields, (1, 1, 1, 1))
         height, width = self.shape
         shifted = [padded[:, 1 + i : 1 + i + height, 1 + j : 1 + j + width] for i, j in OFFSETS]
         return torch.stack([field[self.colours[colour]] for field in shifted], dim=1)
@@ -133,18 +135,27 @@ class SparseGraph:
             raise PixelClusterError("an edge joins a cell with itself; remove loops")
         self.shape = (n_cells,)
         heads, tails = torch.cat([edges, edges.flip(0)], dim=1)
-        both = torch.cat([weights, weights])
-        colouring = greedy_colouring(n_cells, edges)
+        order = heads.argsort(stable=True)
+        self._tails, self._weights = tails[order], torch.cat([weights, weights])[order]
+        self._first = functional.pad(torch.bincount(heads, minlength=n_cells).cumsum(0), (1, 0))
+        colouring = greedy_colouring(n_cells, edges).to(edges.device)
         members = [torch.nonzero(colouring == c).flatten() for c in range(int(colouring.max()) + 1)]
-        self.colours: list[tuple[EllipsisType, Tensor]] = [(..., cells.to(edges.device)) for cells in members]
-        rank = torch.zeros(n_cells, dtype=torch.int64)
-        for cells in members:
-            rank[cells] = torch.arange(len(cells))
-        rank, of_edge = rank.to(edges.device), colouring.to(edges.device)[heads]
-        # Per colour: rank of the receiving cell in its colour, sending cell, weight.
-        self._edges = [
-            (rank[heads[own]], tails[own], both[own]) for own in (of_edge == c for c in range(len(members)))
-        ]
+        self.colours: list[tuple[EllipsisType, Tensor]] = [(..., cells) for cells in members]
+        self._edges = [self._incoming(cells) for cells in members]
+
+    def block(self, cells: Tensor) -> SparseGraph:
+        """Return this graph with one colour, some cells (n,) of one of its own: a mini-batch of them."""
+        part = copy.copy(self)
+        part.colours, part._edges = [(..., cells)], [self._incoming(cells)]
+        return part
+
+    def _incoming(self, cells: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return for each edge into the cells: the place of its cell in them, its other end, its weight."""
+        degree = self._first[cells + 1] - self._first[cells]
+        receivers = torch.repeat_interleave(torch.arange(len(cells), device=cells.device), degree)
+        before = functional.pad(degree.cumsum(0), (1, 0))[:-1]
+        edges = torch.arange(len(receivers), device=cells.device) + (self._first[cells] - before)[receivers]
+        return receivers, self._tails[edges], self._weights[edges]
 
     def votes(self, label_map: Tensor, colour: int, n_clusters: int) -> Tensor:
         """Return sum_q w_pq [y_q = k], see `Graph.votes`; one scatter whatever K is."""
@@ -185,8 +196,8 @@ def greedy_colouring(n_cells: int, edges: Tensor) -> Tensor:
 def _grid_weights(inside: Tensor, guide: Tensor | None, contrast: float | None) -> Tensor:
     """Return w_pq, (1 or B, 8, h, w), for the neighbours q = p + OFFSETS of each pixel p."""
     height, width = inside.shape[-2:]
-    around = torch.nn.functional.pad(inside, (1, 1, 1, 1))
-    around_guide = None if guide is None else torch.nn.functional.pad(guide, (1, 1, 1, 1))
+    around = functional.pad(inside, (1, 1, 1, 1))
+    around_guide = None if guide is None else functional.pad(guide, (1, 1, 1, 1))
     weights = []
     for i, j in OFFSETS:
         window = (..., slice(1 + i, 1 + i + height), slice(1 + j, 1 + j + width))

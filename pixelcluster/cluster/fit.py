@@ -1,0 +1,334 @@
+"""Learning to cluster images: Algorithm 1 with a label map of 1 x 1 and a graph of images for a grid.
+
+    each visit:  z by Langevin from where the recognition network starts it, y by Gibbs given the neighbours'
+    labels,
+                 Adam on |x - G(z, y)|^2 / (2 sigma^2) (eq. 3, 5-8), and on the recognition network's bound
+
+A mini-batch is part of one colour of the graph, so that its labels are independent given all others and the
+Gibbs step is exact. Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model,
+Algorithm 1.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pixelcluster.cluster.joint import (
+    Gaussian,
+    ImageGenerator,
+    clamped,
+    log_evidence,
+    log_joint,
+    log_likelihoods,
+    tempered_sigma,
+)
+from pixelcluster.cluster.recognition import Recognition
+from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.model.deconvolutional import DeconvolutionalGenerator
+from pixelcluster.model.graph import SparseGraph
+from pixelcluster.model.prior import LabelPrior
+from pixelcluster.model.transform import TransformGenerator
+from pixelcluster.sampling import gibbs, langevin
+from pixelcluster.sampling.noise import Streams
+
+Progress = Callable[[Mapping[str, object]], None]
+
+_MEMORY = 0.98
+"""Of the running averages."""
+_EMPTY = 0.3
+"""Of a balanced share: a cluster with less is put onto another image while a random start cools."""
+_READ = 500
+"""Images read at a time."""
+
+
+class ImageFit:
+    """A run: generator, recognition network and the labels of all images. `run` fits, `read` infers.
+
+    Args:
+        images: (N, C, S, S) uint8.
+        settings: the settings; side S.
+        n_clusters: K at the start.
+        seed: of weights, order and chains.
+        device: where to compute.
+        graph: over the N images; without it labels do not see each other.
+        labels: (N,) int64 to start from; None: the random start.
+        known: (N,) int64 labels that stay, -1 where unknown.
+
+    Attributes:
+        generator: G.
+        recognition: starts the chains.
+        labels: (N,) int64, the last state of y.
+        objective: mean log p(x) at the end, nats an image, up to a constant.
+    """
+
+    def __init__(
+        self,
+        images: Tensor,
+        settings: ImageSettings,
+        n_clusters: int,
+        *,
+        seed: int,
+        device: torch.device,
+        graph: SparseGraph | None = None,
+        labels: Tensor | None = None,
+        known: Tensor | None = None,
+    ) -> None:
+        self.images, self.settings, self.seed, self.device = images, settings, seed, device
+        self._random = torch.Generator().manual_seed(seed)
+        self.graph = graph or SparseGraph(len(images), torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0))
+        self.potts_weight = settings.potts_weight if graph is not None else 0.0
+        self.known = torch.full((len(images),), -1) if known is None else known
+        self.started = labels is not None
+        channels, side = images.shape[1], settings.generator_side
+        self.generator = make_generator(settings, n_clusters, channels, seed).to(device)
+        self.labels = (
+            torch.randint(n_clusters, (len(images),), generator=self._random) if labels is None else labels
+        )
+        self.labels = torch.where(self.known >= 0, self.known, self.labels)
+        self._set_templates(labels is None)
+        n_chains = n_clusters if settings.chains == "per_cluster" else 1
+        self.recognition = Recognition(
+            n_chains, self.generator.n_latent, channels, images.shape[-1], seed=seed
+        ).to(device)
+        self.sigma = tempered_sigma(settings.sigma, side)
+        self.shares = torch.full((n_clusters,), 1 / n_clusters)
+        self.objective = -math.inf
+        self.rejected = 0
+
+    def run(self, *, deadline: float = math.inf, progress: Progress | None = None) -> None:
+        """Learn for `settings.iterations` mini-batches, or until `time.monotonic()` is at the deadline."""
+        templates = self.generator.parameters()
+        optimisers = (
+            (torch.optim.Adam(templates, betas=(0.5, 0.999)), self.settings.template_rate),
+            (torch.optim.Adam(self.recognition.parameters()), self.settings.recognition_rate),
+        )
+        batches, started = self._batches(), time.monotonic()
+        for iteration in range(self.settings.iterations):
+            share = iteration / self.settings.iterations
+            if time.monotonic() > deadline:
+                break
+            warm = min(1.0, (iteration + 1) / 50)
+            falling = 1.0 if share < 0.6 else 0.5 + 0.5 * math.cos(math.pi * (share - 0.6) / 0.4)
+            for optimiser, rate in optimisers:
+                optimiser.param_groups[0]["lr"] = rate * warm * max(falling, 0.02)
+            self.generator.unlock(
+                warp=share >= self.settings.warp_from, appearance=share >= self.settings.appearance_from
+            )
+            self._visit(next(batches), iteration, share, optimisers[0][0], optimisers[1][0])
+            if progress is not None and iteration % 20 == 19:
+                elapsed = time.monotonic() - started
+                progress(
+                    {
+                        "step": iteration + 1,
+                        "objective": self.objective,
+                        "shares": self.shares.tolist(),
+                        "steps_per_second": (iteration + 1) / elapsed,
+                        "seconds_left": elapsed
+                        / (iteration + 1)
+                        * (self.settings.iterations - iteration - 1),
+                    }
+                )
+        self.generator.unlock(warp=True, appearance=True)
+
+    def _visit(
+        self,
+        cells: Tensor,
+        iteration: int,
+        share: float,
+        generator_step: torch.optim.Optimizer,
+        recognition_step: torch.optim.Optimizer,
+    ) -> None:
+        """Move the chains of a mini-batch on and learn from them."""
+        streams = Streams(self.seed, cells.tolist(), iteration, self.device)
+        seen = self.images[cells].to(self.device).float() / 255
+        x = functional.adaptive_avg_pool2d(seen, self.settings.generator_side)
+        labels = self.labels[cells].to(self.device)
+        shared = self.settings.chains == "shared"
+
+        self.generator.requires_grad_(False)
+        stated = self.recognition(seen)
+        z = stated.mean + stated.log_scale.exp() * streams.normal(stated.mean.shape[1:])
+        if shared:
+            fitted = log_joint(self.generator, x, labels, self.sigma)(z) + z.square().flatten(1).sum(1) / 2
+            bound = fitted[:, None] - stated.divergence()
+        else:
+            bound = log_likelihoods(self.generator, x, z, self.sigma) - stated.divergence()
+        weights = 1 + functional.one_hot(labels, bound.shape[1]).float() if not shared else 1.0
+        loss = -(weights * bound).sum() / len(cells)
+        if not loss.isfinite():
+            raise PixelClusterError("the loss is not finite; lower recognition_rate or template_rate")
+        recognition_step.zero_grad()
+        loss.backward()
+        recognition_step.step()
+
+        z, stated = z.detach(), stated.detach()
+        if self.settings.langevin_steps:
+            target = log_joint(self.generator, x, labels if shared else None, self.sigma)
+            z, rejected = run_chains(
+                streams, target, z, stated, self.settings.langevin_steps, self.settings.step_size
+            )
+            self.rejected += rejected
+        with torch.no_grad():
+            evidence = log_evidence(self.generator, x, z, stated, self.sigma)
+        held = self.started and share < self.settings.hold_until
+        if not held:
+            labels = self._gibbs(streams, cells, evidence, share)
+        self.generator.requires_grad_(True)
+        own = z[:, 0] if shared else z[torch.arange(len(cells)), labels]
+        residual = x - self.generator.mean(own, labels)
+        loss = residual.square().sum() / (2 * self.sigma**2) / len(cells)
+        generator_step.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if share < self.settings.latents_from and isinstance(self.generator, TransformGenerator):
+            self.generator.latent_mean.grad = self.generator.latent_scale.grad = None
+        generator_step.step()
+        self._keep_count(labels, evidence, iteration, share)
+
+    def _gibbs(self, streams: Streams, cells: Tensor, evidence: Tensor, share: float) -> Tensor:
+        """Draw the labels of a mini-batch given all others, store and return them."""
+        cooled = self.settings.cooled_at
+        tempering = 1.0
+        proportions = self.shares
+        if not self.started and share < cooled:
+            # A random start: evidence counts little at first, and crowded clusters are held back.
+            left = 1 - share / cooled
+            tempering = self.settings.temperature**left
+            proportions = (1 / self.shares.clamp_min(1e-3)) ** left
+            proportions = proportions / proportions.sum()
+        evidence = clamped(evidence.cpu(), self.known[cells])
+        prior = LabelPrior(proportions, potts_weight=self.potts_weight)
+        label_map, _ = gibbs.sweep(
+            Streams(self.seed, ["labels"], int(cells[0])),
+            self.labels[None],
+            lambda label_map, chosen: evidence.T[None],
+            prior,
+            self.graph.block(cells),
+            tempering=tempering,
+        )
+        self.labels = label_map[0]
+        return self.labels[cells].to(self.device)
+
+    def _keep_count(self, labels: Tensor, evidence: Tensor, iteration: int, share: float) -> None:
+        """Update shares and objective; put empty clusters of a random start onto images."""
+        counts = torch.bincount(labels.cpu(), minlength=len(self.shares)) / len(labels)
+        self.shares = _MEMORY * self.shares + (1 - _MEMORY) * counts
+        value = float(torch.logsumexp(evidence.cpu() + self.shares.log(), dim=1).mean())
+        first = self.objective == -math.inf
+        self.objective = value if first else _MEMORY * self.objective + (1 - _MEMORY) * value
+        if self.started or share > self.settings.cooled_at or iteration % 100 != 99:
+            return
+        for k in (self.shares < _EMPTY / len(self.shares)).nonzero().flatten().tolist():
+            if isinstance(self.generator, TransformGenerator):
+                self.generator.set_template(k, self._random_target())
+                self.shares[k] = 1 / len(self.shares)
+        self.shares = self.shares / self.shares.sum()
+
+    def _random_target(self) -> Tensor:
+        """Return a random image as the generator sees it, (C, R, R)."""
+        index = int(torch.randint(len(self.images), (1,), generator=self._random))
+        image = self.images[index].to(self.device).float() / 255
+        return functional.adaptive_avg_pool2d(image, self.settings.generator_side)
+
+    def _set_templates(self, random: bool) -> None:
+        """Start each template at the mean of its images, or at a random image."""
+        if not isinstance(self.generator, TransformGenerator):
+            return
+        for k in range(self.generator.n_clusters):
+            own = self.images[self.labels == k][:2000]
+            if random or not len(own):
+                self.generator.set_template(k, self._random_target())
+            else:
+                mean = own.to(self.device).float().mean(0) / 255
+                self.generator.set_template(
+                    k, functional.adaptive_avg_pool2d(mean, self.settings.generator_side)
+                )
+
+    def _batches(self) -> Iterator[Tensor]:
+        """Yield mini-batches of cells of one colour each, pass after pass."""
+        size = self.settings.batch_size
+        while True:
+            batches = []
+            for _, cells in self.graph.colours:
+                order = torch.randperm(len(cells), generator=self._random)
+                batches += list(torch.split(cells[order], size))
+            for index in torch.randperm(len(batches), generator=self._random).tolist():
+                yield batches[index]
+
+
+def run_chains(
+    streams: Streams,
+    target: langevin.LogProb,
+    z: Tensor,
+    stated: Gaussian,
+    steps: int,
+    step_size: float,
+    temperature: float = 1.0,
+) -> tuple[Tensor, int]:
+    """Return z after Langevin steps, preconditioned by the stated variance, and how many were refused."""
+    state, rejected = langevin.init(z, target), 0
+    for _ in range(steps):
+        state, info = langevin.step(
+            streams,
+            state,
+            target,
+            step_size=step_size,
+            temperature=temperature,
+            preconditioner=stated.variance,
+        )
+        rejected += int(info.rejected.sum())
+    return state.position, rejected
+
+
+def read_images(
+    generator: ImageGenerator,
+    recognition: Recognition,
+    settings: ImageSettings,
+    images: Tensor,
+    *,
+    seed: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Return log p(x | y = k), (N, K), and the chains, (N, K, d), of images (N, C, S, S) uint8.
+
+    The chains start at the recognition network's mean and move at temperature 0: the Laplace term of the
+    evidence is for the mode.
+    """
+    sigma = tempered_sigma(settings.sigma, settings.generator_side)
+    evidence, latents = [], []
+    for start in range(0, len(images), _READ):
+        seen = images[start : start + _READ].to(device).float() / 255
+        x = functional.adaptive_avg_pool2d(seen, settings.generator_side)
+        with torch.no_grad():
+            stated = recognition(seen)
+        streams = Streams(seed, range(start, start + len(seen)), 0, device)
+        target = log_joint(generator, x, None, sigma)
+        z, _ = run_chains(
+            streams,
+            target,
+            stated.mean.expand(-1, generator.n_clusters, -1),
+            stated,
+            settings.inference_steps,
+            settings.step_size,
+            temperature=0.0,
+        )
+        with torch.no_grad():
+            evidence.append(log_evidence(generator, x, z, stated, sigma).cpu())
+        latents.append(z.cpu())
+    return torch.cat(evidence), torch.cat(latents)
+
+
+def make_generator(
+    settings: ImageSettings, n_clusters: int, channels: int, seed: int
+) -> TransformGenerator | DeconvolutionalGenerator:
+    """Return the generator that the settings ask for, at its start."""
+    side = settings.generator_side
+    if settings.generator == "deconvolutional":
+        return DeconvolutionalGenerator(n_clusters, channels, side, seed=seed)
+    return TransformGenerator(n_clusters, channels, side, n_factors=settings.n_factors, seed=seed)

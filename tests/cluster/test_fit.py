@@ -1,0 +1,94 @@
+"""Planted shapes are recovered, labels that are known stay, and runs repeat."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from sklearn.metrics import adjusted_rand_score
+
+from pixelcluster.cluster.fit import ImageFit
+from pixelcluster.cluster.images import from_array
+from pixelcluster.cluster.model import fit_model, infer
+from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.errors import PixelClusterError
+from tests.cluster.conftest import SIDE, planted
+
+Shapes = tuple[NDArray[np.uint8], NDArray[np.int64]]
+CPU = torch.device("cpu")
+
+
+def test_graph_start_recovers_shapes_in_every_mode(shapes: Shapes, quick: ImageSettings) -> None:
+    """The images of the fit, and new ones by each part of the model."""
+    images = from_array(shapes[0], SIDE)
+    model = fit_model(images, quick, seed=0, device=CPU)
+    assert adjusted_rand_score(shapes[1], model.probabilities.argmax(1)) > 0.9
+    fresh, wanted = planted(60, seed=1)
+    for mode in ("exact", "generator", "fast"):
+        probabilities, z = infer(model, from_array(fresh, SIDE), mode=mode, seed=0, device=CPU)
+        assert z.shape == (60, model.generator.n_latent)
+        torch.testing.assert_close(probabilities.sum(1), torch.ones(60))
+        assert adjusted_rand_score(wanted, probabilities.argmax(1)) > 0.8, mode
+
+
+def test_random_start_learns(shapes: Shapes, quick: ImageSettings) -> None:
+    """Without any graph the objective rises and clusters agree with shapes far above chance."""
+    settings = quick.model_copy(update={"start": "random", "iterations": 150, "student_epochs": 0})
+    images = from_array(shapes[0], SIDE)
+    fit = ImageFit(images, settings, 3, seed=1, device=CPU)
+    trace: list[float] = []
+    fit.run(progress=lambda state: trace.append(float(state["objective"])))  # type: ignore[arg-type]
+    assert trace[-1] > trace[0]
+    assert adjusted_rand_score(shapes[1], fit.labels) > 0.5
+
+
+@pytest.mark.parametrize("chains", ["per_cluster", "shared"])
+@pytest.mark.parametrize("generator", ["transform", "deconvolutional"])
+def test_every_form_runs_and_repeats(
+    shapes: Shapes, quick: ImageSettings, chains: str, generator: str
+) -> None:
+    """Same seed, same labels and parameters."""
+    side = 28 if generator == "deconvolutional" else 8
+    changes = {
+        "chains": chains,
+        "generator": generator,
+        "generator_side": side,
+        "iterations": 3,
+        "start": "random",
+        "batch_size": 8,
+        "student_epochs": 0,
+    }
+    images = from_array(shapes[0][:24], SIDE)
+    models = [fit_model(images, quick.model_copy(update=changes), seed=3, device=CPU) for _ in range(2)]
+    assert torch.equal(models[0].probabilities, models[1].probabilities)
+    assert torch.equal(models[0].latents, models[1].latents)
+
+
+def test_known_labels_stay(shapes: Shapes, quick: ImageSettings) -> None:
+    """Clusters take the numbers of the known labels, and known images keep theirs."""
+    images = from_array(shapes[0], SIDE)
+    known = torch.full((len(images),), -1)
+    known[:9] = (torch.from_numpy(shapes[1][:9]) + 1) % 3
+    model = fit_model(images, quick.model_copy(update={"student_epochs": 0}), seed=0, device=CPU, known=known)
+    labels = model.probabilities.argmax(1)
+    assert torch.equal(labels[:9], known[:9])
+    assert (labels.numpy() == (shapes[1] + 1) % 3).mean() > 0.9
+
+
+def test_the_number_of_clusters_is_learned(shapes: Shapes, quick: ImageSettings) -> None:
+    """Started with six, small clusters are pruned and the others' numbers close up."""
+    settings = quick.model_copy(update={"n_clusters": "auto", "max_clusters": 6, "student_epochs": 0})
+    model = fit_model(from_array(shapes[0], SIDE), settings, seed=0, device=CPU)
+    n_clusters = len(model.proportions)
+    assert 2 <= n_clusters <= 6
+    assert model.settings.n_clusters == n_clusters
+    assert model.probabilities.shape == (180, n_clusters)
+    assert (model.proportions > 0).all()
+
+
+def test_too_few_images_are_refused(shapes: Shapes, quick: ImageSettings) -> None:
+    """Fewer distinct images than clusters end in a line."""
+    same = from_array(np.repeat(shapes[0][:1], 20, axis=0), SIDE)
+    with pytest.raises(PixelClusterError, match="1 distinct images for 3 clusters"):
+        fit_model(same, quick, seed=0, device=CPU)
