@@ -1,0 +1,284 @@
+"""Methods x data sets side by side: same images, same protocol, same time budget, the last state of each.
+
+One run is one method on one data set with one seed; it is kept as a JSON file, so that a scoreboard that was
+stopped goes on, and one that has grown only runs what is new.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pixelcluster.baselines.registry import METHODS, load_method
+from pixelcluster.config import RunConfig, load_config
+from pixelcluster.data.labelled_sets import NAMES as PIXEL_SETS
+from pixelcluster.data.labelled_sets import load_labelled_set
+from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.evaluation import image_level, per_pixel
+from pixelcluster.io.write import atomic_write, make_folder
+
+OURS = "clustered-generator"
+VARIATIONAL = "variational"
+IMAGE_SETS = ("mnist", "svhn", "svhn-train", "stl10", "stl10-unlabelled", "npz", "class-folders", "digits")
+
+Report = dict[str, Any]
+
+# ACC in percent as printed in Zhu et al. (tables 1 and 2) on the full data sets, with best epochs for IIC.
+PUBLISHED: dict[tuple[str, str], float] = {
+    **{("coco-stuff-3", name): value for name, value in (
+        ("kmeans", 52.2), ("sift", 38.1), ("deep_cluster", 41.6), ("co_occurrence", 54.0), ("cvae", 62.4),
+        ("iic", 72.3), (OURS, 73.3), ("infoseg", 73.8),
+    )},
+    **{("coco-stuff-15", name): value for name, value in (
+        ("kmeans", 14.1), ("sift", 20.2), ("deep_cluster", 19.9), ("co_occurrence", 24.3), ("cvae", 24.5),
+        ("iic", 27.7), (OURS, 28.1), ("infoseg", 38.8),
+    )},
+    **{("potsdam-3", name): value for name, value in (
+        ("kmeans", 45.7), ("sift", 38.2), ("deep_cluster", 41.7), ("co_occurrence", 63.9), ("cvae", 61.9),
+        ("iic", 65.1), (OURS, 66.3), ("infoseg", 71.6),
+    )},
+    **{("potsdam-6", name): value for name, value in (
+        ("kmeans", 35.3), ("sift", 28.5), ("deep_cluster", 29.2), ("co_occurrence", 44.9), ("cvae", 39.8),
+        ("iic", 45.4), (OURS, 46.2), ("infoseg", 57.3),
+    )},
+    **{("mnist", name): value for name, value in (
+        ("kmeans", 53.5), ("aae", 83.5), ("dec", 84.3), ("vade", 94.5), ("hashgan", 96.5), ("cvae", 82.3),
+        (OURS, 98.35), ("iic", 99.2),
+    )},
+    **{("svhn", name): value for name, value in (
+        ("aae", 80.0), ("dec", 80.6), ("vade", 84.5), ("hashgan", 39.4), ("cvae", 62.4), (OURS, 85.15),
+    )},
+    **{("stl10", name): value for name, value in (
+        ("kmeans", 28.4), ("dec", 11.9), ("cvae", 58.3), ("iic", 59.6), (OURS, 75.30),
+    )},
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A cell of the scoreboard.
+
+    Attributes:
+        data: name of the data set.
+        method: name of the method, or of its settings.
+        pretrained: whether weights learned on other images are in it.
+        acc: percent, one a seed.
+        seconds: of the fit, one a seed.
+        majority: share of the largest class, percent.
+        published: the paper's figure on the full data set, percent; None: there is none.
+        n_images: that were scored.
+        minutes: the budget.
+    """
+
+    data: str
+    method: str
+    pretrained: bool
+    acc: tuple[float, ...]
+    seconds: tuple[float, ...]
+    majority: float
+    published: float | None
+    n_images: int
+    minutes: float
+
+
+def is_image_level(data: str) -> bool:
+    """Return whether a data set is clustered image by image; unknown names are folders of label maps."""
+    return data in IMAGE_SETS
+
+
+def method_names(data: str) -> list[str]:
+    """Return the methods there are for a data set."""
+    room = "image_level/" if is_image_level(data) else "per_pixel/"
+    rivals = [name.removeprefix(room) for name in METHODS if name.startswith(room)]
+    return [*rivals, VARIATIONAL, OURS]
+
+
+def run_all(
+    data: Mapping[str, Path],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    output: Path,
+    *,
+    minutes: float,
+    device: str = "auto",
+    tell: Callable[[str], None] | None = None,
+) -> list[Path]:
+    """Run what is not there yet.
+
+    Args:
+        data: folder or file of each data set, by name.
+        methods: names, or YAML files: the clustered generator with these settings; a method that does not
+            exist for a data set is left out there.
+        seeds: one run each.
+        output: folder; each run is written to `runs/<data>/<method>-<seed>.json`.
+        minutes: wall-clock budget of a fit.
+        device: "auto", "cpu" or "cuda".
+        tell: called with a line before and after each run.
+
+    Returns:
+        The files of all runs asked for.
+
+    Raises:
+        PixelClusterError: a method that no data set has, or files that are missing or wrong.
+    """
+    known = {name for own in data for name in method_names(own)}
+    unknown = [name for name in methods if not name.endswith(".yaml") and name not in known]
+    if unknown:
+        raise PixelClusterError(f"unknown method {unknown[0]!r}; choose from {', '.join(sorted(known))}")
+    files = []
+    for own, path in data.items():
+        folder = make_folder(output / "runs" / own)
+        for method in methods:
+            if not method.endswith(".yaml") and method not in method_names(own):
+                continue
+            for seed in seeds:
+                target = folder / f"{Path(method).stem}-{seed}.json"
+                files.append(target)
+                if _is_done(target, minutes):
+                    continue
+                if tell is not None:
+                    tell(f"{own}: {method}, seed {seed}")
+                run_one = run_image_level if is_image_level(own) else run_per_pixel
+                report = run_one(own, path, method, seed, minutes=minutes, device=device)
+                with atomic_write(target, overwrite=True) as temporary:
+                    temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
+                if tell is not None:
+                    tell(f"{own}: {method}, seed {seed}: ACC {report['acc']:.1f}, {report['seconds']:.0f} s")
+    return files
+
+
+def run_per_pixel(data: str, path: Path, method: str, seed: int, *, minutes: float, device: str) -> Report:
+    """Fit a per-pixel method on a data set and score it on the same images."""
+    dataset = load_labelled_set(data if data in PIXEL_SETS else "folder", path)
+    items = [dataset[index] for index in range(len(dataset))]
+    n_classes = len(dataset.class_names)
+    facts = {
+        "data": data,
+        "method": Path(method).stem,
+        "seed": seed,
+        "minutes": minutes,
+        "n_images": len(items),
+        "majority": per_pixel.majority_share(items, n_classes),
+        "published": PUBLISHED.get((data, OURS if method.endswith(".yaml") else method)),
+    }
+    if method == OURS or method.endswith(".yaml"):
+        config = RunConfig() if method == OURS else load_config(method)
+        report, _ = per_pixel.fit_and_score(
+            items, config, n_classes=n_classes, seed=seed, device=device, minutes=minutes
+        )
+        return {**facts, **report, "pretrained": per_pixel.is_pretrained(config)}
+    if method == VARIATIONAL:
+        from pixelcluster.variational.pixel import PixelVariationalClustering
+
+        rival: Any = PixelVariationalClustering(n_classes, seed=seed, device=device, minutes=minutes)
+    else:
+        rival = load_method(f"per_pixel/{method}")(n_classes, seed=seed, device=device, minutes=minutes)
+    started = time.perf_counter()
+    rival.fit([item.rgb for item in items], [item.mask for item in items])
+    seconds = time.perf_counter() - started
+    maps = [rival.predict(item.rgb) for item in items]
+    figures = per_pixel.score(maps, items, n_classes, n_classes)
+    return {**facts, **figures, "seconds": seconds, "pretrained": False}
+
+
+def run_image_level(data: str, path: Path, method: str, seed: int, *, minutes: float, device: str) -> Report:
+    """Fit an image-level method on training images and score it on test images."""
+    from pixelcluster.data.image_sets import load_image_set
+
+    images = load_image_set(data, None if data == "digits" else path)
+    n_clusters = len(images.class_names)
+    own = method.endswith(".yaml")
+    fit = image_level.choose_method(
+        OURS if own else method,
+        n_clusters,
+        seed=seed,
+        device=device,
+        minutes=minutes,
+        config=Path(method) if own else None,
+    )
+    report = image_level.fit_and_score(fit, images, n_clusters)
+    labels = images.test_labels
+    majority = 0.0 if labels is None else 100 * float(np.bincount(labels).max() / len(labels))
+    return {
+        **report,
+        "data": data,
+        "method": Path(method).stem,
+        "seed": seed,
+        "minutes": minutes,
+        "n_images": len(images.test),
+        "majority": majority,
+        "published": PUBLISHED.get((data, OURS if own else method)),
+        "pretrained": False,
+    }
+
+
+def read_entries(output: Path) -> list[Entry]:
+    """Return the cells of all runs in a folder, best first within a data set.
+
+    Raises:
+        PixelClusterError: a file that is no run.
+    """
+    cells: dict[tuple[str, str], list[Report]] = {}
+    for path in sorted((output / "runs").glob("*/*.json")):
+        report = _read(path)
+        cells.setdefault((report["data"], report["method"]), []).append(report)
+    entries = [
+        Entry(
+            data,
+            method,
+            reports[0]["pretrained"],
+            tuple(own["acc"] for own in reports),
+            tuple(own["seconds"] for own in reports),
+            reports[0]["majority"],
+            reports[0]["published"],
+            reports[0]["n_images"],
+            max(own["minutes"] for own in reports),
+        )
+        for (data, method), reports in cells.items()
+    ]
+    return sorted(entries, key=lambda entry: (entry.data, -float(np.mean(entry.acc))))
+
+
+def markdown(entries: Iterable[Entry]) -> str:
+    """Return a table a data set."""
+    lines: list[str] = []
+    data = None
+    for entry in entries:
+        if entry.data != data:
+            data = entry.data
+            lines += [
+                "",
+                f"**{data}**: {entry.n_images:,} images scored, largest class {entry.majority:.1f} %",
+                "",
+                "| method | regime | ACC | seeds | s a seed | budget, min | published |",
+                "|---|---|---|---|---|---|---|",
+            ]
+        published = "-" if entry.published is None else f"{entry.published:g}"
+        lines.append(
+            f"| {entry.method} | {'pretrained' if entry.pretrained else 'from scratch'} | "
+            f"{np.mean(entry.acc):.1f} +- {np.std(entry.acc):.1f} | {len(entry.acc)} | "
+            f"{np.mean(entry.seconds):.0f} | {entry.minutes:g} | {published} |"
+        )
+    return "\n".join(lines).strip() + "\n"
+
+
+def _is_done(path: Path, minutes: float) -> bool:
+    """Return whether a run with this budget is there."""
+    return path.exists() and _read(path)["minutes"] == minutes
+
+
+def _read(path: Path) -> Report:
+    """Return a run's report."""
+    try:
+        report: Report = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise PixelClusterError(f"{show_path(path)}: is no run of a scoreboard; delete it") from error
+    if not isinstance(report, dict) or not {"acc", "minutes", "data", "method"} <= set(report):
+        raise PixelClusterError(f"{show_path(path)}: is no run of a scoreboard; delete it")
+    return report
