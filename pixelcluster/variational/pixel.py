@@ -1,0 +1,146 @@
+"""Variational Clustering with a cluster a pixel: the same objective on every cell of a label map.
+
+For each cell of 4 x 4 px, c is its cluster, z its d channels of a field, and what z explains is the texture
+stack of the cell (Lab, and energy and orientation of gradients at three scales). The encoder sees colour and
+Sobel in a window of 39 px; q(c, z | x) and p(x | z) factorise over cells, so the sum over c is exact.
+Clusters agree with those in a jittered, flipped view displaced by up to two cells, as in IIC (Ji et al., ICCV
+2019).
+
+Source: Prasad, Das, Bhowmick, Variational Clustering, 2020 (arXiv 2005.04613), for the mixture; the paper
+clusters whole images, the per-pixel form is ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
+from pixelcluster.baselines.per_pixel.loop import Crops, as_tensor
+from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, colour_and_sobel, grow
+from pixelcluster.estimator import choose_device
+from pixelcluster.targets.texture import TextureStack
+from pixelcluster.variational.information import Weights
+from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train
+
+_DILATIONS = (1, 1, 2)
+"""Of the trunk: the less a cell sees, the less it can tell where in the crop it is."""
+_RADIUS = 2
+"""Largest displacement between a cell and its partner in the view, cells an axis."""
+_STATISTICS = 200
+"""Images from which the texture stack learns means and scales."""
+
+
+@dataclass(frozen=True)
+class PixelSettings:
+    """Settings of a fit: of the loop, side of a crop in px, and crops a step."""
+
+    train: TrainSettings = field(
+        default_factory=lambda: TrainSettings(
+            steps=4000,
+            learning_rate=1e-3,
+            n_latents=8,
+            heads=3,
+            race=0.4,
+            weights=Weights(evidence=0.3, information=0.5, balance=3.0, agreement=1.0),
+        )
+    )
+    crop: int = 128
+    batch_size: int = 8
+
+
+class PixelVariationalClustering(Baseline):
+    """A mixture VAE over the cells of label maps.
+
+    Args:
+        n_clusters: K.
+        seed: of weights, crops, views and noise; a fit that `minutes` ends also depends on the machine.
+        device: "auto", "cpu" or "cuda".
+        minutes: wall-clock limit of `fit`.
+        settings: of the fit.
+
+    Attributes:
+        model_: the fitted model.
+        curve_: the objective and its terms, see `train`.
+    """
+
+    def __init__(
+        self,
+        n_clusters: int,
+        *,
+        seed: int = 0,
+        device: str = "auto",
+        minutes: float = 10.0,
+        settings: PixelSettings | None = None,
+    ) -> None:
+        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
+        self.settings = settings or PixelSettings()
+
+    def fit(
+        self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None
+    ) -> PixelVariationalClustering:
+        """Learn, see `Baseline.fit`; masked pixels have no influence.
+
+        Raises:
+            PixelClusterError: no unmasked pixel, another number of masks than images, or a loss that is not
+                finite.
+        """
+        deadline = time.monotonic() + 60 * self.minutes
+        device = choose_device(self.device)
+        settings, usable = self.settings.train, filled(images, masks)
+        seen = usable[:: -(-len(usable) // _STATISTICS)]
+        stack = TextureStack(STRIDE).fit(
+            [as_tensor([image])[0] for image, _ in seen], masks=[torch.from_numpy(mask) for _, mask in seen]
+        )
+        stack.to(device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.seed)  # torch draws initial weights from the global stream
+            self.model_ = MixtureVae(Trunk(5, _DILATIONS), WIDTH, stack.n_channels, self.n_clusters, settings)
+        self.model_.to(device)
+        size, batch_size = self.settings.crop, self.settings.batch_size
+        crops = Crops(usable, size=size, batch_size=batch_size, seed=self.seed, device=device)
+        random, rng = torch.Generator(device).manual_seed(self.seed), np.random.default_rng(self.seed)
+
+        def encode() -> Encoded:
+            batch, displacement = crops.draw(), rng.integers(-_RADIUS, _RADIUS + 1, 2).tolist()
+            used = batch.cells > 0
+            both = used & _displaced(used, displacement)
+            if not both.any():  # masks hide all of the crops
+                return encode()
+            plain = self._features(batch.images)
+            view = self._features(batch.views)
+            view = torch.where(batch.flipped[:, None, None, None], view.flip(2), view)
+            observed = stack(batch.images).movedim(1, -1)
+            return Encoded(plain[used], observed[used], (plain[both], _displaced(view, displacement)[both]))
+
+        self.curve_ = train(self.model_, encode, settings, random, deadline=deadline)
+        return self
+
+    @torch.no_grad()
+    def predict(self, image: FloatImage) -> LabelMap:
+        """Return the label map (H, W) int32 of one image: log q(c | x) grown bilinearly, then the largest."""
+        device = next(self.model_.parameters()).device
+        log_q = self.model_.head.log_q(self._features(as_tensor([image]).to(device)))
+        scores = grow(log_q.movedim(-1, 1), image.shape[:2])
+        labels: LabelMap = scores[0].argmax(0).to("cpu", torch.int32).numpy()
+        return labels
+
+    def _features(self, images: Tensor) -> Tensor:
+        """Return features of cells, (B, h, w, F), of images (B, 3, H, W)."""
+        features: Tensor = self.model_.trunk(colour_and_sobel(images))
+        return features.movedim(1, -1)
+
+
+def _displaced(values: Tensor, displacement: Sequence[int]) -> Tensor:
+    """Return values (B, h, w, ...) moved by rows and columns; what comes in at the border is 0."""
+    rows, columns = displacement
+    height, width = values.shape[1:3]
+    moved = values.roll((rows, columns), (1, 2))
+    kept = torch.zeros((height, width), dtype=torch.bool, device=values.device)
+    kept[max(rows, 0) : height + min(rows, 0), max(columns, 0) : width + min(columns, 0)] = True
+    return moved * kept.view(1, height, width, *[1] * (values.ndim - 3))

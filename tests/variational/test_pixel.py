@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from pixelcluster.metrics.matching import Confusion
+from pixelcluster.variational.pixel import PixelSettings, PixelVariationalClustering, _displaced
+from tests.synthetic import textures
+
+DEFAULTS = PixelSettings()
+QUICK = PixelSettings(replace(DEFAULTS.train, steps=60, heads=1, learning_rate=3e-3), crop=64, batch_size=6)
+TWO_STEPS = replace(QUICK, train=replace(QUICK.train, steps=2, heads=2))
+
+
+@pytest.fixture
+def bands():
+    """Bands of three colours in any order, with noise: images and labels."""
+    _, labels = textures(6)
+    colours = np.array([[0.9, 0.1, 0.1], [0.1, 0.8, 0.2], [0.1, 0.2, 0.9]])
+    noise = np.random.default_rng(0).normal(0, 0.05, (6, 96, 96, 3))
+    return list(np.clip(colours[np.stack(labels)] + noise, 0, 1).astype(np.float32)), labels
+
+
+def agreement(model, images, labels):
+    confusion = Confusion(3, 3)
+    for image, label in zip(images, labels, strict=True):
+        confusion.update(model.predict(image), label)
+    return confusion.acc
+
+
+def test_planted_colours_are_found_with_the_same_ids_on_every_image(bands):
+    images, labels = bands
+    model = PixelVariationalClustering(3, settings=QUICK).fit(images)
+    label_map = model.predict(images[0][:90, :61])
+    assert label_map.dtype == np.int32
+    assert label_map.shape == (90, 61)
+    assert agreement(model, images, labels) > 0.85
+    assert model.curve_[-1]["total"] < model.curve_[0]["total"]
+
+
+def test_masked_pixels_have_no_influence_and_a_seed_repeats(bands):
+    images, labels = bands
+    masks = [label != 2 for label in labels]
+    changed = [
+        np.where(mask[..., None], image, 0.9).astype(np.float32)
+        for image, mask in zip(images, masks, strict=True)
+    ]
+    first, second, other = (
+        PixelVariationalClustering(3, seed=seed, settings=TWO_STEPS).fit(some, masks)
+        for seed, some in ((0, images), (0, changed), (1, images))
+    )
+    weights = [model.model_.head.classifier.weight for model in (first, second, other)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+    unmasked = PixelVariationalClustering(3, settings=TWO_STEPS).fit(changed)
+    assert not torch.equal(unmasked.model_.head.classifier.weight, weights[0])
+
+
+def test_the_budget_is_kept(bands):
+    started = time.monotonic()
+    settings = replace(QUICK, train=replace(QUICK.train, steps=10**9))
+    PixelVariationalClustering(3, minutes=1 / 60, settings=settings).fit(bands[0])
+    assert time.monotonic() - started < 6
+
+
+def test_nothing_comes_in_across_the_border():
+    cells = torch.arange(1, 21).view(1, 4, 5)
+    for rows in range(-2, 3):
+        for columns in range(-2, 3):
+            moved = _displaced(cells, (rows, columns))
+            there = moved > 0
+            assert int(there.sum()) == (4 - abs(rows)) * (5 - abs(columns))
+            assert (cells - moved == 5 * rows + columns)[there].all()
