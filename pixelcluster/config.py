@@ -7,16 +7,39 @@ fitted with travel in its `config.yaml`.
 from __future__ import annotations
 
 import difflib
+import reprlib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from pixelcluster.errors import PixelClusterError, show_path
 
+_LARGEST_FILE = 1_000_000
+
+
+def _printable(name: str) -> str:
+    """Names go to legends, tables and files: one line of visible characters."""
+    if not name.isprintable():
+        raise ValueError("a name holds printable characters only")
+    return name
+
+
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+ClusterId = Annotated[int, Field(ge=0)]
+ClusterName = Annotated[
+    str, StringConstraints(min_length=1, max_length=60, strip_whitespace=True), AfterValidator(_printable)
+]
 
 
 class _Section(BaseModel):
@@ -124,6 +147,27 @@ class StudentSettings(_Section):
     learning_rate: PositiveFloat = 2e-3
 
 
+class ClusterSettings(_Section):
+    """What became of a model's clusters after it was fitted; training starts without any."""
+
+    names: dict[ClusterId, ClusterName] = {}
+    """Id -> what people call it."""
+    merged: dict[ClusterId, ClusterId] = {}
+    """Id -> the id that takes its pixels; its probability is added to that one's."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ClusterSettings:
+        if not set(self.merged).isdisjoint(self.merged.values()):
+            raise ValueError("merged names an id both as merged and as the one that takes it")
+        if len(set(self.names.values())) < len(self.names):
+            raise ValueError("two clusters have one name")
+        return self
+
+    def listed(self, n_clusters: int) -> tuple[str, ...]:
+        """The names of ids 0 .. K-1, "" where there is none; () where no cluster has one."""
+        return tuple(self.names.get(i, "") for i in range(n_clusters)) if self.names else ()
+
+
 class RunConfig(_Section):
     """All settings of a run."""
 
@@ -136,6 +180,14 @@ class RunConfig(_Section):
     sampler: SamplerSettings = SamplerSettings()
     training: TrainingSettings = TrainingSettings()
     student: StudentSettings = StudentSettings()
+    clusters: ClusterSettings = ClusterSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> RunConfig:
+        ids = {*self.clusters.names, *self.clusters.merged, *self.clusters.merged.values()}
+        if ids and (self.n_clusters == "auto" or max(ids) >= self.n_clusters):
+            raise ValueError(f"clusters names id {max(ids)}, but there are {self.n_clusters} clusters")
+        return self
 
 
 def load_config(path: str | Path) -> RunConfig:
@@ -148,29 +200,35 @@ def load_config(path: str | Path) -> RunConfig:
         The settings.
 
     Raises:
-        PixelClusterError: missing file, not YAML, an unknown key (with its nearest name) or a wrong value.
+        PixelClusterError: missing file, not YAML; an unknown key, with its nearest name, or a wrong value,
+            with their line.
     """
+    name = show_path(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
+        if len(content) > _LARGEST_FILE:
+            raise ValueError(f"{len(content)} bytes, at most {_LARGEST_FILE} are wanted")
+        text = content.decode("utf-8")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            raise ValueError("aliases such as *name are not allowed")
+        tree = yaml.compose(text, Loader=yaml.SafeLoader)
         values = yaml.safe_load(text) or {}
     except OSError as error:
-        raise PixelClusterError(
-            f"{show_path(path)}: {error.strerror}; wanted a YAML file of settings"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        problem = " ".join(str(error).split())
-        raise PixelClusterError(
-            f"{show_path(path)}: is not YAML ({problem}); see configs/ for examples"
-        ) from error
-    return parse_config(values, show_path(path))
+        raise PixelClusterError(f"{name}: {error.strerror}; wanted a YAML file of settings") from error
+    # PyYAML lets errors of its number and date constructors through, and its recursion can run out.
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        problem = " ".join(str(error).split())[:300]
+        raise PixelClusterError(f"{name}: is not YAML ({problem}); see configs/ for examples") from error
+    return parse_config(values, name, tree)
 
 
-def parse_config(values: object, origin: str = "settings") -> RunConfig:
+def parse_config(values: object, origin: str = "settings", tree: yaml.Node | None = None) -> RunConfig:
     """Check a mapping of settings.
 
     Args:
         values: nested mapping as read from YAML.
         origin: where it came from, for the message.
+        tree: the same as YAML nodes, for the line in the message.
 
     Raises:
         PixelClusterError: as `load_config`.
@@ -179,17 +237,33 @@ def parse_config(values: object, origin: str = "settings") -> RunConfig:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        where = ".".join(str(part) for part in first["loc"])[:80] or "the whole"
+        if tree is not None:
+            origin = f"{origin}, line {_line(tree, first['loc'])}"
         if first["type"] == "extra_forbidden":
-            hint = _nearest(first["loc"])
-            raise PixelClusterError(f"{origin}: unknown key {where}; {hint}") from error
-        raise PixelClusterError(f"{origin}: {where} is {first['input']!r}: {first['msg']}") from error
+            raise PixelClusterError(f"{origin}: unknown key {where}; {_nearest(first['loc'])}") from error
+        given = reprlib.repr(first["input"])
+        raise PixelClusterError(f"{origin}: {where} is {given}: {first['msg']}") from error
 
 
 def dump_config(config: RunConfig) -> str:
     """Return the settings as YAML that `load_config` reads back."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     return text
+
+
+def _line(tree: yaml.Node, location: tuple[int | str, ...]) -> int:
+    """Return the line, from 1, of what is at a location, or of the innermost mapping around it."""
+    line = tree.start_mark.line
+    for part in location:
+        if isinstance(tree, yaml.SequenceNode) and isinstance(part, int) and part < len(tree.value):
+            tree = tree.value[part]
+        elif isinstance(tree, yaml.MappingNode):
+            found = [pair for pair in tree.value if pair[0].value == str(part)]
+            if not found:
+                break
+            line, tree = found[0][0].start_mark.line, found[0][1]
+    return line + 1
 
 
 def _nearest(location: tuple[int | str, ...]) -> str:

@@ -13,14 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixelcluster.config import RunConfig, load_config
+from pixelcluster.config import ClusterSettings, RunConfig, load_config
 from pixelcluster.data.folder import ImageFolder, limit_side
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import ImageLike, read_image
+from pixelcluster.io.scribbles import read_scribbles
 from pixelcluster.segmenting.predict import Mode, label_image
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.training.checkpoint import load_model, save_model
 from pixelcluster.training.fit import Progress
+from pixelcluster.training.snapshots import Snapshots
 from pixelcluster.training.trained import TrainedModel, fit_model
 
 Images = str | Path | Sequence[ImageLike]
@@ -65,6 +67,7 @@ class PixelCluster:
         masks: Sequence[NDArray[np.bool_]] | None = None,
         minutes: float | None = None,
         progress: Progress | None = None,
+        snapshots: Snapshots | None = None,
     ) -> PixelCluster:
         """Fit on images without labels.
 
@@ -73,6 +76,7 @@ class PixelCluster:
             masks: (H, W) bool an image; False: the pixel plays no part. For sequences only.
             minutes: stop after about this long.
             progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
+            snapshots: checkpoints of this fit, see `training.snapshots`.
 
         Returns:
             The model itself.
@@ -93,11 +97,17 @@ class PixelCluster:
             device=choose_device(self.device),
             deadline=deadline,
             progress=progress,
+            snapshots=snapshots,
         )
         return self
 
     def predict(
-        self, image: ImageLike, *, mode: Mode | None = None, probabilities: bool = False
+        self,
+        image: ImageLike,
+        *,
+        mode: Mode | None = None,
+        probabilities: bool = False,
+        scribbles: str | Path | NDArray[np.int32] | None = None,
     ) -> Segmentation:
         """Segment one image.
 
@@ -105,6 +115,8 @@ class PixelCluster:
             image: path, PIL image, array (H, W[, C]) or tensor ([C,] H, W).
             mode: "fast" asks the student alone, "exact" runs the chains; None: what the configuration says.
             probabilities: also return probabilities and entropy.
+            scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`),
+                or (H, W) integers, -1 unknown. Always by the chains.
 
         Returns:
             The segmentation at the size of the image.
@@ -116,6 +128,11 @@ class PixelCluster:
         model = self._fitted()
         chosen: Mode = mode or model.config.mode
         picture = read_image(image)
+        marks = None
+        if scribbles is not None:
+            if mode == "fast":
+                raise PixelClusterError("scribbles need the chains; use mode exact, or leave the mode out")
+            marks, chosen = self._marks(scribbles, picture.shape[:2]), "exact"
         labels, soft = label_image(
             model,
             picture,
@@ -123,6 +140,7 @@ class PixelCluster:
             seed=self.seed,
             device=choose_device(self.device),
             probabilities=probabilities,
+            scribbles=marks,
         )
         info: dict[str, object] = {
             "mode": chosen if model.student is not None else "exact",
@@ -131,7 +149,9 @@ class PixelCluster:
             "n_clusters": model.generator.n_clusters,
             "seconds": time.perf_counter() - started,
         }
-        return Segmentation.build(picture, labels, model.generator.n_clusters, probabilities=soft, info=info)
+        k = model.generator.n_clusters
+        names = model.config.clusters.listed(k)
+        return Segmentation.build(picture, labels, k, probabilities=soft, names=names, info=info)
 
     def save(self, folder: str | Path) -> None:
         """Write config.yaml, model.safetensors and metrics.jsonl into a folder; see `training.checkpoint`."""
@@ -166,7 +186,8 @@ class PixelCluster:
             options = config.targets.options if same else {}
             targets = config.targets.model_copy(update={"stack": self.stack, "options": options})
             config = config.model_copy(update={"targets": targets})
-        return config
+        # Names and merges of a fitted model mean nothing to the next one.
+        return config.model_copy(update={"clusters": ClusterSettings()})
 
     def _read(self, images: Images, image_side: int | None) -> list[NDArray[np.float32]]:
         """Return the images at the working size."""
@@ -183,6 +204,24 @@ class PixelCluster:
                 f"images is one {type(images).__name__}; give a folder or a list of images"
             )
         return [limit_side(read_image(image), side) for image in images]
+
+    def _marks(self, scribbles: str | Path | NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
+        """Return scribbles (H, W) in ids that still exist."""
+        config = self._fitted().config
+        k = self._fitted().generator.n_clusters
+        if isinstance(scribbles, np.ndarray):
+            marks = scribbles.astype(np.int32)
+            if marks.shape != shape or marks.max() < 0 or marks.max() >= k:
+                raise PixelClusterError(
+                    f"scribbles are {marks.shape} with ids up to {marks.max()}; wanted {shape} and ids from "
+                    f"0 to {k - 1}, -1 where unknown"
+                )
+        else:
+            names = config.clusters.listed(k) or ("",) * k
+            marks, _ = read_scribbles(scribbles, shape, names=names)
+        for source, target in config.clusters.merged.items():
+            marks = np.where(marks == source, np.int32(target), marks)
+        return marks
 
     def _fitted(self) -> TrainedModel:
         if not hasattr(self, "model_"):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,58 @@ def test_wrong_settings_name_file_key_and_way_out(tmp_path: Path, text: str, wor
     assert words in message
     assert str(path) in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "mode: fast\n\ntraining:\n  epochs: 3\n  epoch: 4\n",
+            "line 5: unknown key training.epoch; did you mean epochs",
+        ),
+        ("# settings\ntrainin: {}\n", "line 2: unknown key trainin; did you mean training"),
+        ("prior:\n  rows: 2\n  potts_weight: much\n", "line 3: prior.potts_weight is 'much'"),
+        ("training: {restarts: 2,\n  batch_size: 0}\n", "line 2: training.batch_size is 0"),
+        ("mode: fast\ntargets:\n  options: {texture: 5}\n", "line 3: targets.options.texture is 5"),
+        ("- 1\n", "line 1: the whole is [1]"),
+    ],
+)
+def test_messages_name_the_line(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PixelClusterError, match=re.escape(words)):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a [1]\nb: *a\n",
+        "a: &a {b: 1}\nc: {<<: *a}\n",
+        "&a [*a]",
+        "[" * 20_000,
+        "n_clusters: 2001-99-99",
+        "n_clusters: " + "9" * 5000,
+        "!!python/object/apply:os.system ['true']",
+        "? [1, 2]\n: 3",
+        "#" * 1_100_000,
+        "a: \0",
+    ],
+    ids=["alias", "merge", "loop", "deep", "date", "digits", "python", "list-key", "large", "nul"],
+)
+def test_hostile_files_are_refused_in_one_short_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(PixelClusterError) as caught:
+        load_config(path)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 500 + len(str(path))
+
+
+def test_a_large_value_is_shown_short(tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError) as caught:
+        parse_config({"mode": ["x" * 10_000] * 100})
+    assert len(str(caught.value)) < 300
 
 
 def test_files_that_are_no_settings(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
     python tools/bench.py --section gibbs --json bench.json
     python tools/bench.py --section fast --model DIR       a trained model in place of a barely trained one
     python tools/bench.py --section memory --full          an image of 100 megapixels
+    python tools/bench.py --section raster --full          a GeoTIFF of 400 megapixels
 
 A section is one function that returns rows; add it to SECTIONS. The Markdown table goes to standard output.
 """
@@ -25,6 +26,7 @@ from pixelcluster.evaluation.bench_images import fast_section, scaling_section
 from pixelcluster.evaluation.bench_kernels import gibbs_section, langevin_section
 from pixelcluster.evaluation.bench_memory import memory_section
 from pixelcluster.evaluation.bench_process import segment_section
+from pixelcluster.evaluation.bench_raster import raster_section
 from pixelcluster.evaluation.bench_rows import Options, Row, table
 from pixelcluster.io.write import atomic_write, check_writable
 
@@ -35,6 +37,7 @@ SECTIONS: dict[str, Callable[[Options], list[Row]]] = {
     "fast": fast_section,
     "scaling": scaling_section,
     "memory": memory_section,
+    "raster": raster_section,
 }
 SAMPLE = Path(__file__).parents[1] / "assets" / "samples" / "china.jpg"
 

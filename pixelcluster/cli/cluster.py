@@ -43,7 +43,7 @@ def command(
     device: str,
     overwrite: bool,
 ) -> None:
-    """Cluster whole images: one cluster an image instead of one a pixel.
+    """Cluster whole images: one cluster an image.
 
     INPUT is a folder of images, an npz file with an array (N, H, W) or (N, H, W, C), or the name of a data
     set with its --root: mnist, svhn, stl10; digits needs none.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from pixelcluster.cli import params
-from pixelcluster.errors import show_path
+from pixelcluster.errors import PixelClusterError, show_path
 
 
 @click.command("export", no_args_is_help=True)
@@ -33,6 +34,14 @@ from pixelcluster.errors import show_path
     show_default=True,
     help="Of the colours over the picture.",
 )
+@click.option(
+    "--format",
+    "to",
+    type=click.Choice(["picture", "masks", "png16", "palette", "coco"]),
+    default="picture",
+    show_default=True,
+    help="What the label maps become.",
+)
 @params.overwrite
 @params.max_pixels
 @click.pass_context
@@ -43,13 +52,15 @@ def command(
     palette: str | None,
     image: Path | None,
     opacity: float,
+    to: Literal["picture", "masks", "png16", "palette", "coco"],
     overwrite: bool,
     max_pixels: int,
 ) -> None:
-    """Turn label maps into coloured pictures.
+    """Turn label maps into coloured pictures, masks or other formats.
 
     LABELMAP is any mix of indexed or grey PNG, TIFF and NPZ files, from this program or another, and folders
-    of them. Each gives <name>_colour.png in the output folder.
+    of them. Each gives <name>_colour.png in the output folder; with --format masks a 1-bit PNG a cluster,
+    with png16 plain ids as 16-bit grey, with palette the colours for GIMP, with coco one COCO file for all.
 
     \b
     Examples:
@@ -57,11 +68,21 @@ def command(
         pixelcluster export results/ -o pictures/ --palette mine.gpl
         pixelcluster export photo_labels.png -o pictures/ --image photo.jpg --opacity 0.4
         pixelcluster export results/ -o pictures/ --image photos/ --palette mean
+        pixelcluster export results/ -o annotations/ --format coco
     """
-    from pixelcluster.render.export import Look, export_pictures
+    if to == "picture":
+        from pixelcluster.render.export import Look, export_pictures
 
-    look = Look(palette, image, opacity, max_pixels)
-    written, failures = export_pictures(label_maps, output, look, overwrite=overwrite)
+        look = Look(palette, image, opacity, max_pixels)
+        written, failures = export_pictures(label_maps, output, look, overwrite=overwrite)
+    else:
+        from pixelcluster.render.convert import convert
+
+        if image is not None or (palette is not None and to != "palette"):
+            raise PixelClusterError(f"--format {to} has no picture; leave --image and --palette out")
+        written, failures = convert(
+            label_maps, output, to, palette=palette, overwrite=overwrite, max_pixels=max_pixels
+        )
     for path in written:
         click.echo(show_path(path))
     for message in failures:

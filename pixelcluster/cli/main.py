@@ -9,6 +9,7 @@ import click
 
 from pixelcluster import __version__
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.stopping import Interrupted, StopSignals
 
 # Name -> (module, first line of help). The line stands here so that `--help` imports none of the modules.
 COMMANDS = {
@@ -17,7 +18,11 @@ COMMANDS = {
         "pixelcluster.cli.train",
         "Train a model on a folder of images, so that ids agree across images.",
     ),
-    "export": ("pixelcluster.cli.export", "Turn label maps into coloured pictures."),
+    "cluster": ("pixelcluster.cli.cluster", "Cluster whole images: one cluster an image."),
+    "generate": ("pixelcluster.cli.generate", "Draw images that an image-level model generates."),
+    "merge": ("pixelcluster.cli.merge", "Make clusters of a trained model one, without fitting again."),
+    "name": ("pixelcluster.cli.name", "Name clusters of a trained model"),
+    "export": ("pixelcluster.cli.export", "Turn label maps into coloured pictures, masks or other formats."),
     "info": ("pixelcluster.cli.info", "Say what a model, label map or image holds."),
     "completion": ("pixelcluster.cli.completion", "Print the shell completion script."),
 }
@@ -43,15 +48,19 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; expected errors print one line and exit 1, Ctrl-C exits 130."""
+        """Run a command; expected errors print one line and exit 1, Ctrl-C exits 130, SIGTERM 143."""
         try:
-            return super().invoke(ctx)
+            with StopSignals() as ctx.obj:
+                return super().invoke(ctx)
         except PixelClusterError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(1)
         except MemoryError:
             click.echo("error: not enough memory; use smaller images, or close other programs", err=True)
             ctx.exit(1)
+        except Interrupted as interrupted:
+            click.echo(str(interrupted), err=True)
+            ctx.exit(interrupted.exit_code)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(130)

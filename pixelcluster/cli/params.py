@@ -9,8 +9,9 @@ import click
 
 if TYPE_CHECKING:
     IntOrAuto = click.ParamType[int | Literal["auto"]]
+    Numbers = click.ParamType[tuple[int, ...]]
 else:
-    IntOrAuto = click.ParamType
+    IntOrAuto = Numbers = click.ParamType
 
 
 class ClusterCount(IntOrAuto):
@@ -31,6 +32,33 @@ class ClusterCount(IntOrAuto):
         if count < 1:
             self.fail(f"{count} clusters; at least 1 is needed", param, ctx)
         return count
+
+
+class NumberList(Numbers):
+    """Whole numbers separated by commas.
+
+    Args:
+        least: the smallest one allowed.
+    """
+
+    name = "N,N,..."
+
+    def __init__(self, least: int) -> None:
+        self.least = least
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Parse; anything else is a usage error."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            numbers = tuple(int(part) for part in value.split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no list of numbers, such as 4,3,2", param, ctx)
+        if min(numbers) < self.least:
+            self.fail(f"{min(numbers)} is too small; numbers start at {self.least}", param, ctx)
+        return numbers
 
 
 # readable=False: click would stop the whole run over one unreadable file, with a usage text.

@@ -36,6 +36,19 @@ def track(items: Iterable[T], total: int, description: str) -> Iterator[T]:
 
 
 @contextmanager
+def share_bar(description: str) -> Iterator[Callable[[float], None]]:
+    """Give a function that shows a share done, 0 to 1; it is silent where stderr is no terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda share: None
+        return
+    columns = (TextColumn(description), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(description, total=1.0)
+        yield lambda share: progress.update(task, completed=share)
+
+
+@contextmanager
 def live_line() -> Iterator[Callable[[Mapping[str, object]], None]]:
     """Give a function that shows a training run on one line; it is silent where stderr is no terminal."""
     console = Console(stderr=True)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from pixelcluster.cli import params
-from pixelcluster.errors import show_path
+from pixelcluster.errors import PixelClusterError, show_path
 
 if TYPE_CHECKING:
     from pixelcluster.io.label_map import LabelFormat
@@ -50,12 +51,47 @@ if TYPE_CHECKING:
     type=click.Choice(["fast", "exact"]),
     help="exact runs the chains.  [default: what the model says, fast without one]",
 )
+@click.option(
+    "--scribbles",
+    type=params.PATH,
+    metavar="FILE",
+    help="Known labels of the image, which the rest follows: PNG (0 unknown), Labelme or GeoJSON.",
+)
 @params.stack
 @params.seed
 @params.device
 @params.overwrite
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 @params.max_pixels
+@click.option(
+    "--bands",
+    type=params.NumberList(1),
+    metavar="N,N,...",
+    help="Raster: bands to use.  [default: all, RGB for a model]",
+)
+@click.option(
+    "--window",
+    type=click.IntRange(16),
+    metavar="PIXELS",
+    help="Raster: side of the windows a model sees, shrunk to its working size.  [default: that size]",
+)
+@click.option(
+    "--polygons", type=params.PATH, metavar="FILE", help="Raster: also write .geojson (or .gpkg) polygons."
+)
+@click.option(
+    "--min-area",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="M2",
+    help="Leave smaller polygons out: square metres, pixels where the raster has no CRS.",
+)
+@click.option(
+    "--simplify",
+    type=click.FloatRange(0),
+    default=0.0,
+    metavar="PIXELS",
+    help="Straighten outlines of polygons by at most this much.",
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -68,12 +104,18 @@ def command(
     probabilities: bool,
     entropy: bool,
     mode: Literal["fast", "exact"] | None,
+    scribbles: Path | None,
     stack: str | None,
     seed: int,
     device: str,
     overwrite: bool,
     as_json: bool,
     max_pixels: int,
+    bands: tuple[int, ...] | None,
+    window: int | None,
+    polygons: Path | None,
+    min_area: float,
+    simplify: float,
 ) -> None:
     """Segment images: label map, coloured overlay and table.
 
@@ -88,6 +130,8 @@ def command(
         pixelcluster segment photo.jpg -o map.png --no-overlay
         pixelcluster segment scans/ --model model/ -o results/ --probabilities
         pixelcluster segment photo.jpg --json | jq '.[0].shares'
+        pixelcluster segment photo.jpg --scribbles strokes.png -o corrected/
+        pixelcluster segment scene.tif -k 6 --polygons fields.geojson --min-area 5000
 
     \b
     Cluster ids of an indexed PNG:
@@ -96,25 +140,50 @@ def command(
         OpenCV        cv2.imread("photo_labels.png") @ (36, 6, 1) % 256
     With --format tif, and above 256 clusters, every reader gives them plainly.
 
+    A TIFF that is georeferenced, states nodata, has more than 4 bands or exceeds --max-pixels is a raster: it
+    is read window by window in bounded memory, and its label map is a tiled GeoTIFF with its CRS, a colour
+    table and nodata id 255 (65535 above 255 clusters).
+
     A file that cannot be read is reported, the others are segmented, and the exit code is 1.
     """
+    from pixelcluster.io.polygon_files import check_polygon_path
+    from pixelcluster.io.polygons import PolygonOptions
     from pixelcluster.segmenting.batch import Outputs, choose_format, plan_jobs, run_jobs
-    from pixelcluster.segmenting.method import Method, make_segmenter
+    from pixelcluster.segmenting.method import Method, Segmenter
 
-    outputs = Outputs(choose_format(output, label_format), overlay, probabilities, entropy, overwrite)
-    jobs, outcomes = plan_jobs(inputs, output, outputs)
+    if polygons is not None:
+        check_polygon_path(polygons)
+    outputs = Outputs(
+        choose_format(output, label_format), overlay, probabilities, entropy, overwrite,
+        polygons, PolygonOptions(min_area, simplify),
+    )  # fmt: skip
+    jobs, outcomes = plan_jobs(inputs, output, outputs, max_pixels=max_pixels)
+    if scribbles is not None and len(jobs) != 1:
+        raise PixelClusterError(f"--scribbles belong to one image, got {len(jobs)} inputs; name one")
     if jobs:
         n_clusters = None if clusters == "auto" else clusters
-        method = Method(n_clusters, model, stack, mode, seed, device, probabilities or entropy, max_pixels)
-        runs = run_jobs(jobs, make_segmenter(method), outputs)
-        if len(jobs) > 1 and sys.stderr.isatty():
-            from pixelcluster.cli.progress import track
+        method = Method(
+            n_clusters, model, stack, mode, seed, device, probabilities or entropy, max_pixels,
+            bands, scribbles, window,
+        )  # fmt: skip
+        with ExitStack() as bars:
+            if len(jobs) == 1 and jobs[0].raster:
+                from pixelcluster.cli.progress import share_bar
 
-            runs = track(runs, len(jobs), "segmenting")
-        for outcome in runs:
-            outcomes.append(outcome)
-            if not as_json:
-                _print(outcome, with_table=len(jobs) == 1)
+                show = bars.enter_context(share_bar("segmenting"))
+                runs = run_jobs(jobs, Segmenter(method), outputs, progress=show)
+            else:
+                runs = run_jobs(jobs, Segmenter(method), outputs)
+            if len(jobs) > 1 and sys.stderr.isatty():
+                from pixelcluster.cli.progress import track
+
+                runs = track(runs, len(jobs), "segmenting")
+            for outcome in runs:
+                outcomes.append(outcome)
+                if not as_json and len(jobs) > 1:
+                    _print(outcome, with_table=False)
+        if not as_json and len(jobs) == 1:  # not before the bar is gone
+            _print(outcomes[-1], with_table=True)
     if as_json:
         click.echo(json.dumps([outcome.as_json() for outcome in outcomes], indent=2))
     failed = [outcome for outcome in outcomes if outcome.error is not None]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -20,9 +22,34 @@ def print_clusters(rows: Sequence[ClusterRow]) -> None:
     for name in ("cluster", "pixels", "share"):
         table.add_column(name, justify="right")
     table.add_column("mean colour")
+    named = any(row.name for row in rows)
+    if named:
+        table.add_column("name")
     for row in sorted(rows, key=lambda r: -r.pixels):
         colour = Text(row.mean_colour)
         if row.mean_colour:
             colour = Text.assemble(("   ", f"on {row.mean_colour}"), " ", row.mean_colour)
-        table.add_row(str(row.cluster), f"{row.pixels:,}", f"{100 * row.share:.1f} %", colour)
+        called = [Text(row.name)] if named else []
+        table.add_row(str(row.cluster), f"{row.pixels:,}", f"{100 * row.share:.1f} %", colour, *called)
+    Console().print(table)
+
+
+def print_image_clusters(
+    clusters: NDArray[np.int64], probabilities: NDArray[np.float32], entropy: NDArray[np.float32]
+) -> None:
+    """Print cluster, images, share, mean probability and mean entropy of clusters (N,), largest first."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name in ("cluster", "images", "share", "probability", "entropy"):
+        table.add_column(name, justify="right")
+    counts = np.bincount(clusters, minlength=probabilities.shape[1])
+    for cluster in np.argsort(-counts, kind="stable"):
+        own = clusters == cluster
+        if counts[cluster]:
+            table.add_row(
+                str(cluster),
+                f"{counts[cluster]:,}",
+                f"{counts[cluster] / len(clusters):.1%}",
+                f"{probabilities[own, cluster].mean():.3f}",
+                f"{entropy[own].mean():.3f}",
+            )
     Console().print(table)

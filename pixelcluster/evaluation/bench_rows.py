@@ -33,6 +33,7 @@ class Options:
         photo: (height, width) of the photograph, pixels.
         sides: of the square images time is fitted over, pixels.
         large_side: of the largest image, pixels.
+        raster_side: of the raster that is read in windows, pixels.
     """
 
     repeats: int
@@ -44,6 +45,7 @@ class Options:
     photo: tuple[int, int] = (321, 481)
     sides: tuple[int, ...] = (256, 512, 1024, 2048, 4096)
     large_side: int = 10_000
+    raster_side: int = 20_000
 
 
 @dataclass(frozen=True)

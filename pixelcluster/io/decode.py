@@ -45,6 +45,9 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
             with _pillow_cap(max_pixels), Image.open(path, formats=FORMATS) as opened:
                 image: Image.Image = opened
                 check_still_and_size(image, name, max_pixels)
+                if image.width * image.height <= (Image.MAX_IMAGE_PIXELS or 0):
+                    # The size in the header is fine: what is larger inside (a frame) is an attack.
+                    warnings.simplefilter("error", Image.DecompressionBombWarning)
                 image.load()
                 ImageOps.exif_transpose(image, in_place=True)  # keeps image.format, which a copy loses
                 return image
@@ -55,13 +58,15 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
                 f"{name}: not an image this program reads; convert it to PNG, JPEG, TIFF, WebP, BMP, GIF or "
                 "PPM"
             ) from None
-        except Image.DecompressionBombError:
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise PixelClusterError(
                 f"{name}: larger than the cap of {max_pixels / 1e6:g} megapixels; "
                 "raise the cap (--max-pixels, max_pixels=) or shrink the image"
             ) from None
         except PermissionError:
             raise PixelClusterError(f"{name}: permission denied; make the file readable (chmod +r)") from None
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow's plugins raise a dozen unrelated types on damaged files
             raise PixelClusterError(
                 f"{name}: damaged or truncated image ({_one_line(error)}); copy or export the file again"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from PIL import Image
 
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import FORMATS
-from pixelcluster.io.label_map import read_label_map
+from pixelcluster.io.label_map import read_label_map, read_label_names, read_label_nodata
 from pixelcluster.io.read import read_image
 
 _LARGEST_HEADER = 100_000_000
@@ -52,8 +53,17 @@ def _describe_model(folder: Path) -> dict[str, Any]:
 
     try:
         settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
+    # PyYAML lets errors of its number and date constructors through, and its recursion can run out.
+    except (
+        OSError,
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
+        reason = " ".join(str(error).split())[:300]
         raise PixelClusterError(
             f"{show_path(config)}: cannot be read ({reason}); train the model again"
         ) from None
@@ -88,8 +98,8 @@ def _describe_weights(path: Path) -> dict[str, Any]:
         if not isinstance(header, Mapping):
             raise ValueError("no safetensors header")
         tensors = {key: entry for key, entry in header.items() if key != "__metadata__"}
-        parameters = sum(int(np.prod(entry["shape"], dtype=np.int64)) for entry in tensors.values())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        parameters = sum(math.prod(map(int, entry["shape"])) for entry in tensors.values())
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, OverflowError) as error:
         raise PixelClusterError(
             f"{name}: not a safetensors file ({' '.join(str(error).split())}); train the model again"
         ) from None
@@ -115,13 +125,18 @@ def _holds_ids(path: Path) -> bool:
 
 def _describe_label_map(path: Path) -> dict[str, Any]:
     labels = read_label_map(path)
-    pixels = np.bincount(labels.ravel())
+    found, pixels = np.unique(labels, return_counts=True)  # not bincount: an id may be 2^31 - 1
+    names, nodata = read_label_names(path), read_label_nodata(path)
+    valid = max(1, int(pixels[found != nodata].sum()))
+    shares = {int(i): round(float(n / valid), 6) for i, n in zip(found, pixels, strict=True) if i != nodata}
     return {
         "kind": "label map",
         "height": labels.shape[0],
         "width": labels.shape[1],
-        "n_clusters": int((pixels > 0).sum()),
-        "shares": {int(i): round(float(pixels[i] / labels.size), 6) for i in np.flatnonzero(pixels)},
+        "n_clusters": len(shares),
+        "shares": shares,
+        **({"without_data": round(1 - valid / labels.size, 6)} if nodata is not None else {}),
+        **({"names": {i: name for i, name in enumerate(names) if name}} if any(names) else {}),
     }
 
 

@@ -18,8 +18,13 @@ moved by at most 3 of 255 such that (R + 6 G + 36 B) mod 256 is the id.
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import struct
 import zipfile
+import zlib
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +40,7 @@ from pixelcluster.io.decode import MAX_PIXELS, load_image
 LabelFormat = Literal["png", "tif", "npz"]
 ID_WEIGHTS = (1, 6, 36)
 
-_SOFTWARE_TAG = 305
+_SOFTWARE_TAG, _DESCRIPTION_TAG, _NODATA_TAG = 305, 270, 42113
 _FORMAT_OF_SUFFIX: dict[str, LabelFormat] = {".png": "png", ".tif": "tif", ".tiff": "tif", ".npz": "npz"}
 
 
@@ -67,6 +72,7 @@ def encode_label_map(
     *,
     probabilities: NDArray[np.float32] | None = None,
     entropy: NDArray[np.float32] | None = None,
+    names: Sequence[str] = (),
 ) -> None:
     """Write a label map to a path as it is (wrap in `atomic_write` for the final name).
 
@@ -77,6 +83,7 @@ def encode_label_map(
         file_format: "png", "tif" or "npz".
         probabilities: (K, H, W), kept by "npz" only.
         entropy: (H, W) nats, kept by "npz" only.
+        names: of the K clusters, where they have any; `read_label_names` gives them back.
 
     Raises:
         PixelClusterError: more ids than a PNG can hold.
@@ -85,19 +92,25 @@ def encode_label_map(
     if file_format == "npz":
         optional = {"probabilities": probabilities, "entropy": entropy}
         arrays: dict[str, Any] = {"label_map": label_map.astype(np.int32), "palette": palette}
+        if names:
+            arrays["names"] = np.array(names, dtype=np.str_)
         arrays |= {name: array for name, array in optional.items() if array is not None}
         with path.open("wb") as handle:  # a handle, because numpy would add a suffix to the name
             np.savez_compressed(handle, **arrays)
     elif file_format == "tif":
         dtype = np.uint8 if n_ids <= 2**8 else np.uint16 if n_ids <= 2**16 else np.int32
         image = Image.fromarray(label_map.astype(dtype))
-        image.save(path, "TIFF", compression="tiff_adobe_deflate", tiffinfo={_SOFTWARE_TAG: "pixelcluster"})
+        tags = {_SOFTWARE_TAG: "pixelcluster"} | (
+            {_DESCRIPTION_TAG: json.dumps(list(names))} if names else {}
+        )
+        image.save(path, "TIFF", compression="tiff_adobe_deflate", tiffinfo=tags)
     elif n_ids <= 256:
         image = Image.fromarray(label_map.astype(np.uint8)).convert("L")
         image.putpalette(palette_with_ids(palette[:256]).tobytes())  # turns L into P, indices untouched
-        image.save(path, "PNG", pnginfo=png_note("cluster ids: palette index = (R + 6 G + 36 B) mod 256"))
+        note = png_note("cluster ids: palette index = (R + 6 G + 36 B) mod 256", names)
+        image.save(path, "PNG", pnginfo=note)
     elif n_ids <= 2**16:
-        note = png_note("cluster ids: grey value")
+        note = png_note("cluster ids: grey value", names)
         Image.fromarray(label_map.astype(np.uint16)).save(path, "PNG", pnginfo=note)
     else:
         raise PixelClusterError(f"{n_ids} cluster ids do not fit a PNG (at most 65536); save as .tif or .npz")
@@ -121,9 +134,11 @@ def palette_with_ids(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return chosen
 
 
-def png_note(description: str) -> PngInfo:
-    """Text chunks that mark a PNG as ours and say how to read it."""
+def png_note(description: str, names: Sequence[str] = ()) -> PngInfo:
+    """Text chunks that mark a PNG as ours, say how to read it and, where there are any, name the clusters."""
     info = PngInfo()
+    if names:
+        info.add_text("Classes", json.dumps(list(names)))
     info.add_text("Software", "pixelcluster")
     info.add_text("Description", description)
     return info
@@ -167,37 +182,107 @@ def read_label_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None
         (K, 3) uint8, or None where the format holds none.
     """
     if Path(path).suffix.lower() == ".npz":
-        with np.load(path, allow_pickle=False) as archive:
-            return archive["palette"].astype(np.uint8) if "palette" in archive else None
+        return _read_member(
+            path, "palette", "uint8 (K, 3)", lambda a: a.dtype == np.uint8 and a.shape[1:] == (3,)
+        )
     colours = load_image(path, max_pixels=2**62).getpalette("RGB")
     return None if colours is None else np.array(colours, dtype=np.uint8).reshape(-1, 3)
 
 
+def read_label_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The names that came with a label map.
+
+    Args:
+        path: a label map that `read_label_map` reads.
+
+    Returns:
+        One name a cluster, "" for one without; () where the file holds none.
+    """
+    if Path(path).suffix.lower() == ".npz":
+        names = _read_member(path, "names", "text (K,)", lambda a: a.dtype.kind == "U" and a.ndim == 1)
+        return () if names is None else tuple(names.tolist())
+    image = load_image(path, max_pixels=2**62)
+    text = image.info.get("Classes") or getattr(image, "tag_v2", {}).get(_DESCRIPTION_TAG, "")
+    try:
+        names = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
+def read_label_nodata(path: str | os.PathLike[str]) -> int | None:
+    """The id a label raster has where there is no data; None for other label maps.
+
+    Args:
+        path: a label map that `read_label_map` reads.
+    """
+    if Path(path).suffix.lower() not in (".tif", ".tiff"):
+        return None
+    image = load_image(path, max_pixels=2**62)
+    text = str(getattr(image, "tag_v2", {}).get(_NODATA_TAG, "")).strip("\0 ")
+    return int(text) if text.isdecimal() else None
+
+
 def _read_npz(path: str | os.PathLike[str], max_pixels: int) -> NDArray[np.int32]:
+    wanted = f"integers (H, W) of at most {max_pixels / 1e6:g} megapixels"
+    labels = _read_member(
+        path,
+        "label_map",
+        wanted,
+        lambda a: a.ndim == 2 and a.dtype.kind in "iu" and 0 < a.size <= max_pixels,
+        largest=8 * max_pixels,
+    )
+    if labels is None:
+        name = show_path(path)
+        raise PixelClusterError(f"{name}: holds no array named label_map; save it under that name")
+    if int(labels.max()) > np.iinfo(np.int32).max:
+        raise PixelClusterError(f"{show_path(path)}: holds the id {labels.max()}; 32 bits are wanted")
+    return labels.astype(np.int32)
+
+
+def _read_member(
+    path: str | os.PathLike[str],
+    key: str,
+    wanted: str,
+    fits: Callable[[NDArray[Any]], bool],
+    *,
+    largest: int = 10_000_000,
+) -> NDArray[Any] | None:
+    """Return an array of an NPZ file, None where there is none of that name.
+
+    Args:
+        path: the file.
+        key: name of the array.
+        wanted: what fits, for the message.
+        fits: whether an array of the shape and type in the header, without its data, is what is wanted.
+        largest: number of bytes of data, at most.
+
+    Raises:
+        PixelClusterError: damaged, too large, or not what fits; the header alone decides.
+    """
     name = show_path(path)
     try:
-        with zipfile.ZipFile(path) as archive, archive.open("label_map.npy") as member:
-            version = np.lib.format.read_magic(member)
-            read_header = (
-                np.lib.format.read_array_header_1_0
-                if version == (1, 0)
-                else np.lib.format.read_array_header_2_0
-            )
-            shape, _, dtype = read_header(member)
-        # The header is enough to refuse: nothing was decompressed yet.
-        if len(shape) != 2 or dtype.kind not in "iu" or not 0 < shape[0] * shape[1] <= max_pixels:
-            raise PixelClusterError(
-                f"{name}: label_map is {dtype} {shape}; wanted integers (H, W) of at most "
-                f"{max_pixels / 1e6:g} megapixels"
-            )
+        with zipfile.ZipFile(path) as archive:
+            if f"{key}.npy" not in archive.namelist():
+                return None
+            with archive.open(f"{key}.npy") as member:
+                version = np.lib.format.read_magic(member)
+                read = np.lib.format.read_array_header_1_0
+                shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(member)
+        n_bytes = math.prod(shape) * dtype.itemsize
+        header = np.broadcast_to(np.empty((), dtype), shape) if 0 <= n_bytes <= largest else None
+        if header is None or dtype.hasobject or not fits(header):
+            raise PixelClusterError(f"{name}: {key} is {dtype} {shape}; wanted {wanted}")
         with np.load(path, allow_pickle=False) as arrays:
-            return np.asarray(arrays["label_map"], dtype=np.int32)
+            return np.asarray(arrays[key])
     except PixelClusterError:
         raise
-    except KeyError:
-        raise PixelClusterError(f"{name}: holds no array named label_map; save it under that name") from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        reason = " ".join(str(getattr(error, "strerror", None) or error).split())
+    # Damaged headers and archives end in any of these, in zipfile, zlib, ast and numpy.
+    except (
+        *(OSError, EOFError, LookupError, ValueError, TypeError, SyntaxError, RuntimeError),
+        *(NotImplementedError, RecursionError, MemoryError, zipfile.BadZipFile, zlib.error, struct.error),
+    ) as error:
+        reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:160]
         raise PixelClusterError(
             f"{name}: cannot be read as NPZ ({reason}); save the label map again"
         ) from None

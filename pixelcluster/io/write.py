@@ -44,7 +44,7 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
         try:
             yield temporary
             os.chmod(temporary, mode)
-            _fsync(temporary, os.O_RDWR)
+            flush(temporary)
             check_writable(target, overwrite=overwrite)
             os.replace(temporary, target)
         except BaseException:
@@ -86,6 +86,12 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
         raise PixelClusterError(f"{show_path(target.parent)}: folder is not writable; choose another with -o")
 
 
+def remove_temporaries(folder: Path) -> None:
+    """Delete the temporaries that killed processes left in a folder nobody else writes to."""
+    for path in folder.glob(".pixelcluster-*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def make_folder(path: str | os.PathLike[str]) -> Path:
     """Create a folder and its parents where missing.
 
@@ -111,6 +117,15 @@ def make_folder(path: str | os.PathLike[str]) -> Path:
             f"{show_path(folder)}: folder cannot be created ({reason}); choose another"
         ) from None
     return folder
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's data are on the disk.
+
+    Raises:
+        OSError: the disk is full, or broken.
+    """
+    _fsync(path, os.O_RDWR)
 
 
 def _fsync(path: Path, flags: int) -> None:

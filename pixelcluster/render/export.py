@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,10 @@ from pixelcluster.render.overlay import overlay
 from pixelcluster.render.palette import PALETTES, categorical, make_palette
 from pixelcluster.render.palette_file import read_palette
 
+Output = tuple[str, Callable[[Path], None]]
+"""The end of a file's name, and what writes the file to a path."""
+
+_LARGEST_IDS = 1_000_000
 _LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".npz")
 
 
@@ -61,7 +66,7 @@ def colourise(path: Path, look: Look) -> Image.Image:
                 f"{show_path(source)} is "
                 f"{picture.shape[1]} x {picture.shape[0]}; give the image it was made from"
             )
-    colours = _colours(path, labels, look.palette, picture)
+    colours = label_colours(path, labels, look.palette, picture)
     if picture is None:
         return Image.fromarray(colours[labels])
     return overlay(picture, labels, colours, opacity=look.opacity)
@@ -70,18 +75,44 @@ def colourise(path: Path, look: Look) -> Image.Image:
 def export_pictures(
     inputs: Sequence[Path], output: Path, look: Look, *, overwrite: bool = False
 ) -> tuple[list[Path], list[str]]:
-    """Draw label maps into a folder as ``<stem>_colour.png``, going on past bad ones.
+    """Draw label maps into a folder as ``<stem>_colour.png``; see `export_files`."""
+
+    def one(path: Path) -> list[Output]:
+        picture = colourise(path, look)
+        note = png_note("coloured label map")
+        return [("_colour.png", lambda target: picture.save(target, "PNG", pnginfo=note))]
+
+    return export_files(inputs, output, one, overwrite=overwrite)
+
+
+def export_files(
+    inputs: Sequence[Path], output: Path, one: Callable[[Path], list[Output]], *, overwrite: bool = False
+) -> tuple[list[Path], list[str]]:
+    """Make files of label maps in a folder, going on past bad ones.
 
     Args:
         inputs: label maps, and folders, searched recursively for .png, .tif and .npz (in a folder written by
             `pixelcluster segment`, only the label maps are taken).
         output: the folder.
-        look: palette and picture.
-        overwrite: replace existing pictures.
+        one: label map -> its outputs, each the end of a name and what writes it.
+        overwrite: replace existing files.
 
     Returns:
         The files written, and one message for each input that failed.
     """
+    groups, failures = find_label_maps(inputs)
+    written: list[Path] = []
+    places = plan_places(groups, output)
+    for place in places:
+        try:
+            written += _export(place, one(place.source), overwrite, [p.source for p in places])
+        except PixelClusterError as error:
+            failures.append(str(error))
+    return written, failures
+
+
+def find_label_maps(inputs: Sequence[Path]) -> tuple[list[tuple[Path, list[Path]]], list[str]]:
+    """Return each input with the label maps found there, and a message for each folder without any."""
     groups, failures = [], []
     for item in inputs:
         found = _label_maps_below(item) if os.path.isdir(item) else [item]
@@ -90,14 +121,7 @@ def export_pictures(
                 f"{show_path(item)}: no label map in this folder; known suffixes are .png, .tif and .npz"
             )
         groups.append((item, found))
-    written = []
-    places = plan_places(groups, output)
-    for place in places:
-        try:
-            written.append(_export(place, look, overwrite, [p.source for p in places]))
-        except PixelClusterError as error:
-            failures.append(str(error))
-    return written, failures
+    return groups, failures
 
 
 def matching_image(label_map: Path, folder: Path) -> Path:
@@ -127,15 +151,15 @@ def matching_image(label_map: Path, folder: Path) -> Path:
     return found[0]
 
 
-def _export(place: Place, look: Look, overwrite: bool, sources: Sequence[Path]) -> Path:
+def _export(place: Place, outputs: Sequence[Output], overwrite: bool, sources: Sequence[Path]) -> list[Path]:
     place = Place(place.source, place.folder, place.stem.removesuffix("_labels"))
-    target = place.file("_colour.png")
-    refuse_replacing_inputs([target], sources)
-    picture = colourise(place.source, look)
-    make_folder(target.parent)
-    with atomic_write(target, overwrite=overwrite) as temporary:
-        picture.save(temporary, "PNG", pnginfo=png_note("coloured label map"))
-    return target
+    targets = [place.file(role) for role, _ in outputs]
+    refuse_replacing_inputs(targets, sources)
+    make_folder(place.folder)
+    with ExitStack() as stack:
+        for target, (_, write) in zip(targets, outputs, strict=True):
+            write(stack.enter_context(atomic_write(target, overwrite=overwrite)))
+    return targets
 
 
 def _label_maps_below(folder: Path) -> list[Path]:
@@ -147,10 +171,19 @@ def _label_maps_below(folder: Path) -> list[Path]:
     return [path for path in files if path.stem.endswith("_labels")] or files
 
 
-def _colours(
+def label_colours(
     path: Path, labels: NDArray[np.int32], palette: str | None, picture: NDArray[np.float32] | None
 ) -> NDArray[np.uint8]:
+    """The colours of a label map, (K, 3): those of a palette's name or file, or its own.
+
+    Raises:
+        PixelClusterError: no such palette, or too few colours in it.
+    """
     n_ids = int(labels.max()) + 1
+    if n_ids > _LARGEST_IDS:
+        raise PixelClusterError(
+            f"{show_path(path)}: has ids up to {n_ids - 1}; at most {_LARGEST_IDS} are coloured, renumber"
+        )
     if palette in PALETTES:
         return make_palette(palette, n_ids, image=picture, label_map=labels)
     own = read_label_palette(path) if palette is None else None

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 MAX_LEGEND = 32
+_LONGEST_NAME = 24
 _BAND = 50_000  # pixels
 _INK, _FAINT, _PAPER = (32, 33, 36), (128, 132, 138), (255, 255, 255)
 
@@ -80,14 +81,20 @@ def font_size(height: int, width: int) -> int:
 
 
 def with_legend(
-    picture: Image.Image, palette: NDArray[np.uint8], shares: Sequence[float], *, text_size: int | None = None
+    picture: Image.Image,
+    palette: NDArray[np.uint8],
+    shares: Sequence[float],
+    names: Sequence[str] = (),
+    *,
+    text_size: int | None = None,
 ) -> Image.Image:
-    """Put a legend under a picture: a swatch, the id, and the share of pixels, largest first.
+    """Put a legend under a picture: a swatch, the id, the name, and the share of pixels, largest first.
 
     Args:
         picture: any RGB picture.
         palette: (K, 3) uint8.
         shares: K fractions of all pixels; clusters without pixels are left out.
+        names: K names, "" for none; or none at all.
         text_size: in pixels; chosen from the picture's size where not given.
 
     Returns:
@@ -98,7 +105,8 @@ def with_legend(
     font = ImageFont.load_default(size)  # the face Pillow ships: no system font is needed
     ids = [int(i) for i in np.argsort(-np.asarray(shares), kind="stable") if shares[i] > 0]
     shown = ids[:MAX_LEGEND]
-    id_width = max(font.getlength(str(i)) for i in shown)
+    words = {i: f"{i} {_fitting(names[i])}".rstrip() if names else str(i) for i in shown}
+    id_width = max(font.getlength(word) for word in words.values())
     share_width = max(font.getlength(share_text(shares[i])) for i in shown)
     gap, swatch = round(0.45 * size), size
     item_width = math.ceil(swatch + gap + id_width + gap + share_width)
@@ -118,7 +126,7 @@ def with_legend(
         box = (x, middle - swatch // 2, x + swatch, middle - swatch // 2 + swatch)
         draw.rounded_rectangle(box, radius=max(2, size // 5), fill=tuple(int(v) for v in palette[i]))
         text_x = x + swatch + gap
-        draw.text((text_x, middle), str(i), fill=_INK, font=font, anchor="lm")
+        draw.text((text_x, middle), words[i], fill=_INK, font=font, anchor="lm")
         right = text_x + id_width + gap + share_width
         draw.text((right, middle), share_text(shares[i]), fill=_FAINT, font=font, anchor="rm")
     if len(ids) > len(shown):
@@ -126,6 +134,11 @@ def with_legend(
         x, middle = margin + round((n % columns) * step), top + (n // columns) * row_height + row_height // 2
         draw.text((x, middle), f"+ {len(ids) - len(shown)} more", fill=_FAINT, font=font, anchor="lm")
     return canvas
+
+
+def _fitting(name: str) -> str:
+    """A name short enough for a legend."""
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
 def share_text(share: float) -> str:

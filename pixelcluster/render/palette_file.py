@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,17 +63,27 @@ def write_palette(
     Raises:
         PixelClusterError: the file cannot be written.
     """
-    suffix = Path(path).suffix.lower()
-    rows = [[int(v) for v in colour] for colour in palette]
-    if suffix == ".json":
-        text = json.dumps(rows) + "\n"
-    elif suffix == ".gpl":
-        lines = [f"{r:3} {g:3} {b:3}\tcluster {i}" for i, (r, g, b) in enumerate(rows)]
-        text = "\n".join(["GIMP Palette", "Name: pixelcluster", "#", *lines]) + "\n"
-    else:
-        text = "".join(f"{r} {g} {b}\n" for r, g, b in rows)
+    text = palette_text(palette, Path(path).suffix.lower())
     with atomic_write(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, encoding="utf-8")
+
+
+def palette_text(palette: NDArray[np.uint8], suffix: str, names: Sequence[str] = ()) -> str:
+    """Return what a palette file holds.
+
+    Args:
+        palette: (K, 3) uint8.
+        suffix: ".json", ".gpl", or any other for plain lines.
+        names: of the clusters, for ".gpl".
+    """
+    rows = [[int(v) for v in colour] for colour in palette]
+    if suffix == ".json":
+        return json.dumps(rows) + "\n"
+    if suffix == ".gpl":
+        words = [names[i] if i < len(names) and names[i] else f"cluster {i}" for i in range(len(rows))]
+        lines = [f"{r:3} {g:3} {b:3}\t{word}" for (r, g, b), word in zip(rows, words, strict=True)]
+        return "\n".join(["GIMP Palette", "Name: pixelcluster", "#", *lines]) + "\n"
+    return "".join(f"{r} {g} {b}\n" for r, g, b in rows)
 
 
 def _from_json(text: str, name: str) -> list[list[int]]:

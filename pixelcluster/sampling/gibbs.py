@@ -85,6 +85,7 @@ def sweep(
     temperature: float = 1.0,
     tempering: float = 1.0,
     mask: Tensor | None = None,
+    clamp: Tensor | None = None,
     conditionals: Tensor | None = None,
 ) -> tuple[Tensor, SweepInfo]:
     """Update theta, then every cell once.
@@ -99,15 +100,17 @@ def sweep(
             which is its mode in log-odds, so that the joint never falls.
         tempering: divisor of the evidence.
         mask: (B, *graph.shape) bool; cells where it is False do not count in theta.
+        clamp: (B, *graph.shape) int64; labels that are known and kept, -1 elsewhere. The sweep then leaves
+            the posterior given those labels invariant.
         conditionals: (B, K, *graph.shape), to which the conditionals drawn from are added.
 
     Returns:
         The new label map and what happened.
     """
-    log_proportions = draw_log_proportions(streams, label_map, prior, temperature, mask)
+    updated = label_map.clone() if clamp is None else clamp.where(clamp >= 0, label_map)
+    log_proportions = draw_log_proportions(streams, updated, prior, temperature, mask)
     unary = log_unary(log_proportions, prior, graph)
     uniform = streams.uniform(graph.shape) if temperature > 0 else None
-    updated = label_map.clone()
     for colour, cells in enumerate(graph.colours):
         logits = conditional_logits(
             updated,
@@ -120,12 +123,16 @@ def sweep(
         )
         if conditionals is not None or uniform is not None:
             probabilities = logits.div_(temperature or 1.0).softmax(1)
+            if clamp is not None:
+                known = clamp[cells][:, None]
+                clusters = torch.arange(logits.shape[1], device=known.device)
+                one_hot = known == clusters.view(-1, *[1] * (known.ndim - 2))
+                probabilities = one_hot.float().where(known >= 0, probabilities)
         if conditionals is not None:
             conditionals[cells] += probabilities
         # max is several times faster than argmax along this dimension.
-        updated[cells] = (
-            logits.max(1).indices if uniform is None else draw_labels(probabilities, uniform[cells])
-        )
+        labels = logits.max(1).indices if uniform is None else draw_labels(probabilities, uniform[cells])
+        updated[cells] = labels if clamp is None else clamp[cells].where(clamp[cells] >= 0, labels)
     changed = (updated != label_map).flatten(1).float().mean(1)
     return updated, SweepInfo(changed, log_proportions)
 

@@ -57,6 +57,7 @@ def infer(
     temperature: float = 1.0,
     tempering: float = 1.0,
     mask: Tensor | None = None,
+    clamp: Tensor | None = None,
     adjust: bool = False,
 ) -> Posterior:
     """Run the chains of a batch from (z, label_map).
@@ -77,6 +78,7 @@ def infer(
         temperature: of both moves; 0 climbs to a local maximum.
         tempering: divisor of the evidence, in both moves.
         mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
+        clamp: (B, h, w) int64, known labels, -1 elsewhere; see `gibbs.sweep`.
         adjust: Metropolis correction of Langevin.
 
     Raises:
@@ -90,6 +92,8 @@ def infer(
             f"the graph's colours are {period} apart, but a label of this generator moves "
             f"{generator.receptive_field} cells; use PixelGrid(period={generator.receptive_field})"
         )
+    if clamp is not None:
+        label_map = clamp.where(clamp >= 0, label_map)
     x = x.contiguous(memory_format=torch.channels_last)
     size = (x.shape[2], x.shape[3])
     total = x.new_zeros(len(x), generator.n_clusters, *size)
@@ -127,6 +131,7 @@ def infer(
                 temperature=temperature,
                 tempering=tempering,
                 mask=mask,
+                clamp=clamp,
                 conditionals=total if index >= burn_in else None,
             )
         # The labels moved: the gradient is refreshed, and its value is the trace.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -16,6 +17,8 @@ from pixelcluster.segmenting.segmentation import Segmentation
 
 if TYPE_CHECKING:
     from pixelcluster.config import RunConfig
+
+Labels = NDArray[np.int32]
 
 _BAND = 1_000_000
 _SIDE = 512
@@ -33,6 +36,7 @@ def segment(
     seed: int = 0,
     probabilities: bool = False,
     device: str = "auto",
+    scribbles: str | Path | Labels | None = None,
     max_pixels: int = MAX_PIXELS,
 ) -> Segmentation:
     """Segment one image by fitting on the image itself.
@@ -46,6 +50,8 @@ def segment(
         seed: same seed, same result.
         probabilities: also return probabilities and entropy.
         device: "auto", "cpu" or "cuda", for the full model.
+        scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`), or
+            (H, W) integers, -1 unknown. Ids are then those of the scribbles. For the quick model only.
         max_pixels: largest accepted height x width of a file.
 
     Returns:
@@ -53,12 +59,16 @@ def segment(
         fewer.
 
     Raises:
-        PixelClusterError: unreadable image, or k below 1.
+        PixelClusterError: unreadable image or scribbles, or k below 1.
     """
     started = time.perf_counter()
     if k is not None and k < 1:
         raise PixelClusterError(f"k is {k}; wanted at least 1 cluster, or None to choose")
     picture = read_image(image, max_pixels=max_pixels)
+    if scribbles is not None:
+        if stack is not None or mode == "exact":
+            raise PixelClusterError("scribbles guide the quick model, or a trained one; drop stack and mode")
+        return _guided(picture, k, scribbles, seed, probabilities, max_pixels, started)
     possible = count_colours(picture, at_least=2 if k is None else k)
     if k is not None and possible < k:
         warnings.warn(
@@ -89,6 +99,35 @@ def segment(
         info |= {"mode": "exact", "stack": settings.targets.stack}
     info |= {"n_clusters": n_clusters, "seconds": time.perf_counter() - started}
     return Segmentation.build(picture, labels, n_clusters, probabilities=certain, info=info)
+
+
+def _guided(
+    picture: NDArray[np.float32],
+    k: int | None,
+    scribbles: str | Path | Labels,
+    seed: int,
+    probabilities: bool,
+    max_pixels: int,
+    started: float,
+) -> Segmentation:
+    """Segment an image under known labels."""
+    from pixelcluster.io.scribbles import read_scribbles
+    from pixelcluster.segmenting.single import segment_image
+
+    names: tuple[str, ...] = ()
+    if isinstance(scribbles, np.ndarray):
+        marks = scribbles.astype(np.int32)
+    else:
+        marks, names = read_scribbles(scribbles, picture.shape[:2], max_pixels=max_pixels)
+    result = segment_image(picture, n_clusters=k, seed=seed, probabilities=probabilities, scribbles=marks)
+    n_clusters = result.n_clusters
+    info: dict[str, object] = {"mode": "fast", "seed": seed, "stack": None, "n_clusters": n_clusters}
+    info["seconds"] = time.perf_counter() - started
+    if names:
+        names = (*names, *[""] * (n_clusters - len(names)))
+    return Segmentation.build(
+        picture, result.label_map, n_clusters, probabilities=result.probabilities, names=names, info=info
+    )
 
 
 def one_image_settings(shape: tuple[int, int], k: int | None, stack: str | None) -> RunConfig:

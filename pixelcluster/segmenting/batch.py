@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
+from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.label_map import LabelFormat, label_format, png_note
 from pixelcluster.io.naming import Place, plan_places, refuse_replacing_inputs
+from pixelcluster.io.polygons import PolygonOptions
 from pixelcluster.io.read import SUFFIXES, list_images
 from pixelcluster.io.soft_maps import encode_entropy, encode_probabilities
+from pixelcluster.io.tiff_header import is_raster
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
+
+if TYPE_CHECKING:
+    from pixelcluster.segmenting.method import Segmenter
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,9 @@ class Outputs:
     probabilities: bool = False
     entropy: bool = False
     overwrite: bool = False
+    polygons: Path | None = None
+    """Of a single raster."""
+    polygon_options: PolygonOptions = field(default_factory=PolygonOptions)
 
 
 @dataclass(frozen=True)
@@ -36,6 +46,8 @@ class Job:
 
     source: Path
     files: dict[str, Path]
+    raster: bool = False
+    """Whether it is read window by window; see `io.tiff_header.is_raster`."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class Outcome:
             "input": str(self.source),
             "outputs": [str(path) for path in self.files],
             "n_clusters": len(self.table),
+            "names": [row.name for row in self.table],
             "shares": [row.share for row in self.table],
             "mean_colours": [row.mean_colour for row in self.table],
             "seconds": round(self.seconds, 4),
@@ -65,7 +78,7 @@ class Outcome:
 
 
 def plan_jobs(
-    inputs: Sequence[Path], output: Path | None, outputs: Outputs
+    inputs: Sequence[Path], output: Path | None, outputs: Outputs, *, max_pixels: int = MAX_PIXELS
 ) -> tuple[list[Job], list[Outcome]]:
     """Find the images and name their outputs, before any work.
 
@@ -74,12 +87,14 @@ def plan_jobs(
         output: folder for the outputs; or, for one file, the label map itself (.png, .tif, .npz); or None to
             write next to the inputs.
         outputs: which files are wanted.
+        max_pixels: larger TIFFs are rasters.
 
     Returns:
         The jobs, and an outcome for each input in which nothing can be found.
 
     Raises:
-        PixelClusterError: `output` names one file for several images.
+        PixelClusterError: `output` names one file for several images, or is no .tif for a raster; polygons
+            of anything but one raster.
     """
     groups: list[tuple[Path, list[Path]]] = []
     failed: list[Outcome] = []
@@ -94,14 +109,20 @@ def plan_jobs(
         groups.append((item, found))
     if output is None or not names_a_file(output):
         places = plan_places(groups, output)
-        return [
-            Job(place.source, _files(place, f"_labels.{outputs.label_format}", outputs)) for place in places
-        ], failed
-
-    if len(inputs) > 1 or os.path.isdir(inputs[0]):
+        jobs = [_job(place, f"_labels.{outputs.label_format}", outputs, max_pixels) for place in places]
+    elif len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise PixelClusterError(f"{show_path(output)}: is one file for several images; give -o a folder")
-    place = Place(inputs[0], output.parent, output.stem)
-    return [Job(inputs[0], _files(place, output.suffix, outputs))] if groups else [], failed
+    else:
+        place = Place(inputs[0], output.parent, output.stem)
+        jobs = [_job(place, output.suffix, outputs, max_pixels)] if groups else []
+    if outputs.polygons is not None and (len(jobs) != 1 or not jobs[0].raster):
+        raise PixelClusterError(
+            f"--polygons wants one georeferenced raster, got {len(jobs)} inputs, "
+            f"{sum(job.raster for job in jobs)} of them rasters"
+        )
+    if outputs.polygons is not None:
+        check_writable(outputs.polygons, overwrite=outputs.overwrite)
+    return jobs, failed
 
 
 def choose_format(output: Path | None, wanted: LabelFormat | None) -> LabelFormat:
@@ -132,26 +153,36 @@ def names_a_file(output: Path) -> bool:
 
 
 def run_jobs(
-    jobs: Sequence[Job], segment_one: Callable[[Path], Segmentation], outputs: Outputs
+    jobs: Sequence[Job],
+    segmenter: Segmenter,
+    outputs: Outputs,
+    *,
+    progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[Outcome]:
     """Segment and write each image; a bad one becomes an outcome with an error.
 
     Args:
         jobs: from `plan_jobs`.
-        segment_one: path -> segmentation.
+        segmenter: the method.
         outputs: which files are wanted.
+        progress: called with the share of a raster that is done, from 0 to 1.
 
     Yields:
         One outcome a job, in order.
     """
     sources = [job.source for job in jobs]
     for job in jobs:
-        yield _run(job, segment_one, outputs, sources)
+        yield _run(job, segmenter, outputs, sources, progress)
 
 
 def _run(
-    job: Job, segment_one: Callable[[Path], Segmentation], outputs: Outputs, sources: Sequence[Path]
+    job: Job,
+    segmenter: Segmenter,
+    outputs: Outputs,
+    sources: Sequence[Path],
+    progress: Callable[[float], None],
 ) -> Outcome:
+    started = time.perf_counter()
     try:
         refuse_replacing_inputs(list(job.files.values()), sources)
         for path in job.files.values():
@@ -160,8 +191,13 @@ def _run(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", PixelClusterWarning)
-            result = segment_one(job.source)
-        _write(result, job, outputs)
+            if job.raster:
+                table = _run_raster(job, segmenter, outputs, progress)
+                seconds = time.perf_counter() - started
+            else:
+                result = segmenter.image(job.source)
+                _write(result, job, outputs)
+                table, seconds = result.table(), float(str(result.info.get("seconds", 0.0)))
     except PixelClusterError as error:
         return Outcome(job.source, error=str(error))
     except MemoryError:
@@ -172,10 +208,27 @@ def _run(
     return Outcome(
         job.source,
         files=tuple(job.files.values()),
-        table=tuple(result.table()),
-        seconds=float(str(result.info.get("seconds", 0.0))),
+        table=tuple(table),
+        seconds=seconds,
         warnings=tuple(str(warning.message) for warning in caught),
     )
+
+
+def _run_raster(
+    job: Job, segmenter: Segmenter, outputs: Outputs, progress: Callable[[float], None]
+) -> list[ClusterRow]:
+    from pixelcluster.segmenting.raster import write_raster_outputs
+
+    with segmenter.raster(job.source) as (raster, labels):
+        make_folder(job.files["labels"].parent)
+        return write_raster_outputs(
+            raster,
+            labels,
+            job.files,
+            outputs.polygon_options,
+            overwrite=outputs.overwrite,
+            progress=progress,
+        )
 
 
 def _write(result: Segmentation, job: Job, outputs: Outputs) -> None:
@@ -200,7 +253,14 @@ def _write(result: Segmentation, job: Job, outputs: Outputs) -> None:
                 encode_entropy(temporary, result.entropy, result.n_clusters)
 
 
-def _files(place: Place, labels: str, outputs: Outputs) -> dict[str, Path]:
+def _job(place: Place, labels: str, outputs: Outputs, max_pixels: int) -> Job:
+    raster = is_raster(place.source, max_pixels=max_pixels)
+    if raster:  # an image format could keep neither the place on earth nor the size
+        labels = "_labels.tif" if labels.startswith("_labels") else labels
+        if not labels.lower().endswith((".tif", ".tiff")):
+            raise PixelClusterError(
+                f"{show_path(place.source)}: the label map of a raster is a GeoTIFF; end -o in .tif"
+            )
     files = {"labels": place.file(labels)}
     if outputs.overlay:
         files["overlay"] = place.file("_overlay.png")
@@ -208,4 +268,6 @@ def _files(place: Place, labels: str, outputs: Outputs) -> dict[str, Path]:
         files["probabilities"] = place.file("_probabilities.npz")
     if outputs.entropy:
         files["entropy"] = place.file("_entropy.png")
-    return files
+    if outputs.polygons is not None:
+        files["polygons"] = outputs.polygons
+    return Job(place.source, files, raster)

@@ -20,13 +20,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
-Channels = Callable[[int, int], Float]  # rows from, to -> their channels (rows, W, 3) at full resolution
+Projection = Callable[[Float], Float]  # pixels (..., D) of the image or stack -> channels (..., 3)
 
 GRID_CELLS = 38_900  # about 241 x 161: half the side of a 481 x 321 photograph
 N_BINS = 12
 N_TEXTONS = 32
 _LAB_RANGES = ((0.0, 100.0), (-40.0, 50.0), (-50.0, 60.0))  # covers almost every pixel of a photograph
-_UNIT_SPREAD = 20.0  # one standard deviation of a whitened channel, in units of Lab
+UNIT_SPREAD = 20.0  # one standard deviation of a whitened channel, in units of Lab
 _SAMPLE = 4000
 
 
@@ -152,7 +152,7 @@ def dictionary_codes(
     return np.stack([shrink((words == k).astype(np.float32), shape) for k in range(len(centres))])
 
 
-def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Channels]:
+def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Projection]:
     """The default stack: Lab, its soft codes, and textons of the lightness.
 
     Args:
@@ -160,7 +160,7 @@ def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Channels]:
         seed: of the texton dictionary.
 
     Returns:
-        The stack on the grid, and a reader of Lab at full resolution.
+        The stack on the grid, and the way from pixels to channels, for full resolution.
     """
     height, width = image.shape[:2]
     shape = grid_shape(height, width)
@@ -169,10 +169,10 @@ def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Channels]:
     channels = shrink(fine, shape)
     first, second, third = (soft_codes(channels[..., c], *limits) for c, limits in enumerate(_LAB_RANGES))
     textons = dictionary_codes(filter_bank(fine[..., 0] / np.float32(100)), shape, seed=seed)
-    return Evidence(channels, (first, second, third), textons), lambda start, stop: lab(image[start:stop])
+    return Evidence(channels, (first, second, third), textons), lab
 
 
-def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Channels]:
+def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Projection]:
     """The same three parts made from a target stack of the caller.
 
     Args:
@@ -180,8 +180,8 @@ def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Channels
         seed: of the dictionary.
 
     Returns:
-        Three leading principal components as channels and a dictionary of the descriptors as texture, and a
-        reader of the components at full resolution.
+        Three leading principal components as channels and a dictionary of the descriptors as texture, and
+        the way from descriptors to components.
     """
     height, width, depth = targets.shape
     shape = grid_shape(height, width)
@@ -195,16 +195,16 @@ def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Channels
     # An eigenvector comes with either sign: the largest loading is made positive.
     leading = leading * np.sign(leading[np.abs(leading).argmax(0), np.arange(leading.shape[1])])
     basis = np.zeros((depth, 3), dtype=np.float32)
-    basis[:, : leading.shape[1]] = leading * (_UNIT_SPREAD / max(float(values[-1]), 1e-12) ** 0.5)
+    basis[:, : leading.shape[1]] = leading * (UNIT_SPREAD / max(float(values[-1]), 1e-12) ** 0.5)
 
-    def read(start: int, stop: int) -> Float:
-        rows: Float = (targets[start:stop].astype(np.float32) - mean) @ basis
-        return rows
+    def project(pixels: Float) -> Float:
+        components: Float = (pixels.astype(np.float32) - mean) @ basis
+        return components
 
     channels = centred @ basis
-    limit = 2.5 * _UNIT_SPREAD
+    limit = 2.5 * UNIT_SPREAD
     first, second, third = (soft_codes(channels[..., c], -limit, limit) for c in range(3))
-    return Evidence(channels, (first, second, third), dictionary_codes(centred, shape, seed=seed)), read
+    return Evidence(channels, (first, second, third), dictionary_codes(centred, shape, seed=seed)), project
 
 
 def _nearest(points: Float, centres: Float) -> NDArray[np.intp]:

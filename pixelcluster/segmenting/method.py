@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.segmenting.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.io.raster import Raster
+    from pixelcluster.segmenting.raster import RasterLabels
 
 
 @dataclass(frozen=True)
@@ -27,57 +33,117 @@ class Method:
     device: str = "auto"
     probabilities: bool = False
     max_pixels: int = MAX_PIXELS
+    bands: tuple[int, ...] | None = None
+    """Of rasters, from 1; None: all of them, or with a model the three colours."""
+    scribbles: Path | None = None
+    """Known labels of the one image."""
+    window: int | None = None
+    """Side of the raster windows a model sees, pixels; None: the size it works at."""
 
 
-def make_segmenter(method: Method) -> Callable[[Path], Segmentation]:
-    """Load what is needed once and return the function for one image.
+class Segmenter:
+    """Segments images and rasters by one method; a model is loaded once for all of them.
 
     Args:
         method: the choices.
 
-    Returns:
-        path -> segmentation.
-
     Raises:
         PixelClusterError: choices that contradict each other, or a model that cannot be loaded.
     """
-    if method.model is None:
-        return _alone(method)
-    if method.n_clusters is not None or method.stack is not None:
-        option = "-k" if method.n_clusters is not None else "--stack"
-        raise PixelClusterError(
-            f"--model fixes clusters and stack, so {option} cannot be given with it; drop one of them"
+
+    def __init__(self, method: Method) -> None:
+        self.method = method
+        self._model: PixelCluster | None = None
+        if method.model is None:
+            if method.window is not None:
+                raise PixelClusterError("--window says what a model sees at once; give --model, or drop it")
+            return
+        if method.n_clusters is not None or method.stack is not None:
+            option = "-k" if method.n_clusters is not None else "--stack"
+            raise PixelClusterError(
+                f"--model fixes clusters and stack, so {option} cannot be given with it; drop one of them"
+            )
+        from pixelcluster.estimator import PixelCluster
+
+        self._model = PixelCluster.load(method.model, device=method.device, seed=method.seed)
+
+    def image(self, path: Path) -> Segmentation:
+        """Segment an image file.
+
+        Raises:
+            PixelClusterError: a file that cannot be read, or choices only rasters have.
+        """
+        method = self.method
+        if method.bands is not None:
+            raise PixelClusterError(
+                f"{show_path(path)}: is read as a picture, whose colours are known; --bands is for GeoTIFF"
+            )
+        if self._model is None:
+            from pixelcluster.segmenting.api import segment
+
+            return segment(
+                path,
+                method.n_clusters,
+                stack=method.stack,
+                mode=method.mode or "fast",
+                seed=method.seed,
+                probabilities=method.probabilities,
+                device=method.device,
+                scribbles=method.scribbles,
+                max_pixels=method.max_pixels,
+            )
+        from pixelcluster.io.read import read_image
+
+        picture = read_image(path, max_pixels=method.max_pixels)
+        result: Segmentation = self._model.predict(
+            picture, mode=method.mode, probabilities=method.probabilities, scribbles=method.scribbles
         )
-    return _with_model(method, method.model)
-
-
-def _alone(method: Method) -> Callable[[Path], Segmentation]:
-    from pixelcluster.segmenting.api import segment
-
-    def one(path: Path) -> Segmentation:
-        return segment(
-            path,
-            method.n_clusters,
-            stack=method.stack,
-            mode=method.mode or "fast",
-            seed=method.seed,
-            probabilities=method.probabilities,
-            device=method.device,
-            max_pixels=method.max_pixels,
-        )
-
-    return one
-
-
-def _with_model(method: Method, folder: Path) -> Callable[[Path], Segmentation]:
-    from pixelcluster.estimator import PixelCluster
-    from pixelcluster.io.read import read_image
-
-    model = PixelCluster.load(folder, device=method.device, seed=method.seed)
-
-    def one(path: Path) -> Segmentation:
-        image = read_image(path, max_pixels=method.max_pixels)
-        result: Segmentation = model.predict(image, mode=method.mode, probabilities=method.probabilities)
         return result
 
-    return one
+    @contextmanager
+    def raster(self, path: Path) -> Iterator[tuple[Raster, RasterLabels]]:
+        """Open a raster and label its windows as they are asked for.
+
+        Raises:
+            PixelClusterError: a file that cannot be read, or choices rasters do not have.
+        """
+        from pixelcluster.io.raster import open_raster
+        from pixelcluster.segmenting.raster import label_alone, label_with_model
+
+        method = self.method
+        name = show_path(path)
+        if method.scribbles is not None:
+            raise PixelClusterError(
+                f"{name}: rasters take no --scribbles; cut the part to correct out as an image"
+            )
+        if method.probabilities:
+            raise PixelClusterError(
+                f"{name}: a raster gives labels and polygons; leave --probabilities and --entropy out"
+            )
+        if self._model is None and (method.stack is not None or method.mode == "exact"):
+            raise PixelClusterError(
+                f"{name}: without a model a raster is segmented by its colours alone; leave --stack and "
+                "--mode out, or train a model on windows of it"
+            )
+        with open_raster(path, bands=method.bands, colours_only=self._model is not None) as raster:
+            if self._model is None:
+                yield raster, label_alone(raster, method.n_clusters, seed=method.seed)
+                return
+            if len(raster.bands) not in (1, 3):
+                raise PixelClusterError(
+                    f"{name}: a model sees 1 or 3 bands, got {len(raster.bands)}; choose with --bands 1,2,3"
+                )
+            from pixelcluster.estimator import choose_device
+
+            model = self._model.model_
+            yield (
+                raster,
+                label_with_model(
+                    raster,
+                    model,
+                    mode=method.mode or model.config.mode,
+                    seed=method.seed,
+                    device=choose_device(method.device),
+                    window=method.window,
+                ),
+            )

@@ -3,8 +3,7 @@
     log p(y_p = k | rest) = tau log N(x_p; mu_k + A_k z_p, S_k) + log(share_k(p) + floor)
                             + beta sum_q w_pq [y_q = k] + constant
 
-x is Lab (or the channels of the caller's stack), z the coordinates, share_k the share of cluster k among the
-grid cells around p (a position prior), and w_pq = exp(-|x_p - x_q|^2 / 2 g^2) / |p - q| (contrast-sensitive
+The first two terms are in `heads`; w_pq = exp(-|x_p - x_q|^2 / 2 g^2) / |p - q| (contrast-sensitive
 weights: Boykov and Jolly, ICCV 2001). The mode is approached by block Gibbs sweeps at temperature 0: the four
 parity classes of the grid are updated in turn, each exactly given the others, and only near frontiers. Pixels
 are visited in strips, so memory is bounded and time is linear in pixels.
@@ -12,96 +11,41 @@ are visited in strips, so memory is bounded and time is linear in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.segmenting.evidence import Channels, Float
-from pixelcluster.segmenting.hierarchy import FIELD_UNIT, Double, Int, Statistics
+from pixelcluster.segmenting.evidence import Float
+from pixelcluster.segmenting.heads import Heads, cells_of, log_unary
+from pixelcluster.segmenting.hierarchy import Int
 
 Labels = NDArray[np.int32]
+Channels = Callable[[int, int], Float]  # rows from, to -> their channels (rows, W, 3) at full resolution
 
-TEMPER = 0.3
-SHARE_FLOOR = 1e-3
 POTTS = 2.0
 CONTRAST = 8.0  # channel units
 SWEEPS = 3
 _REACH = 1.5  # cells: how far from a frontier of the coarse grid a pixel may change
-_SHARE_WINDOW = 5  # cells
-_NOISE_FLOOR = 4.0  # variance, channel units squared: camera noise and rounding
-_OUTLIER = 16.0  # squared standardised residual at which a channel stops counting
 _STRIP = 150_000  # pixels
-_FIELD_RIDGE = 1e-3
 _OFFSETS = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
-
-
-@dataclass(frozen=True)
-class Heads:
-    """Affine Gaussian heads of K clusters.
-
-    Attributes:
-        mean: (K, 3) channel means.
-        centre: (K, 2) mean z, in hundreds of cells (x, y).
-        loading: (K, 3, 2) A_k.
-        variance: (K, 3) residual variances.
-        share: (h, w, K) float32, share of each cluster among the cells around a cell.
-    """
-
-    mean: Double
-    centre: Double
-    loading: Double
-    variance: Double
-    share: Float
-
-    def choose(self, order: Int) -> Heads:
-        """The heads of some clusters, in this order."""
-        return Heads(
-            self.mean[order],
-            self.centre[order],
-            self.loading[order],
-            self.variance[order],
-            self.share[..., order],
-        )
-
-
-def fit_heads(labels: Int, statistics: Statistics) -> Heads:
-    """Closed-form heads of the clusters of the coarse grid.
-
-    Args:
-        labels: (h, w) cluster ids 0..K-1.
-        statistics: of the K clusters.
-
-    Returns:
-        The heads.
-    """
-    m = statistics.moments / statistics.size[:, None]
-    mean, centre = m[:, :3], m[:, 3:5]
-    field = m[:, [5, 6, 6, 7]].reshape(-1, 2, 2) - centre[:, :, None] * centre[:, None, :]
-    field += _FIELD_RIDGE * np.eye(2)
-    cross = m[:, 11:17].reshape(-1, 3, 2) - mean[:, :, None] * centre[:, None, :]
-    loading = np.linalg.solve(field, cross.transpose(0, 2, 1)).transpose(0, 2, 1)
-    explained = (loading * cross).sum(-1)
-    variance = np.maximum(m[:, 8:11] - mean**2 - explained, 0.0) + _NOISE_FLOOR
-    window = (_SHARE_WINDOW, _SHARE_WINDOW)
-    share = np.stack([
-        cv2.blur((labels == k).astype(np.float32), window, borderType=cv2.BORDER_REPLICATE)
-        for k in range(len(mean))
-    ], -1)  # fmt: skip
-    return Heads(mean, centre, loading, variance, share)
 
 
 def grow_to_pixels(labels: Int, height: int, width: int) -> Labels:
     """Nearest-cell labels of the pixels, (H, W) int32."""
-    rows, columns = _cells(height, labels.shape[0]), _cells(width, labels.shape[1])
+    rows, columns = cells_of(height, labels.shape[0]), cells_of(width, labels.shape[1])
     grown: Labels = labels.astype(np.int32)[rows][:, columns]
     return grown
 
 
 def map_labels(
-    labels: Labels, channels: Channels, heads: Heads, *, sweeps: int = SWEEPS
+    labels: Labels,
+    channels: Channels,
+    heads: Heads,
+    *,
+    sweeps: int = SWEEPS,
+    known: NDArray[np.bool_] | None = None,
 ) -> tuple[Labels, list[int]]:
     """Move the frontiers to the mode of the field.
 
@@ -110,6 +54,7 @@ def map_labels(
         channels: reads the channels of a range of rows.
         heads: of the clusters.
         sweeps: over the pixels near a frontier.
+        known: (H, W) bool; True: the label is clamped.
 
     Returns:
         (H, W) labels, and the pixels changed in each sweep.
@@ -126,6 +71,8 @@ def map_labels(
         movable = _near_frontier(block, reach)
         movable[: start - low] = False
         movable[stop - low :] = False
+        if known is not None:
+            movable &= ~known[low:high]
         pixels = channels(low, high)
         for sweep, count in enumerate(_sweep_block(block, movable, pixels, heads, low, labels.shape, sweeps)):
             changed[sweep] += count
@@ -153,7 +100,7 @@ def label_probabilities(labels: Labels, channels: Channels, heads: Heads) -> Flo
         padded = _pad_labels(labels[low:high])
         weights = _pair_weights(pixels)
         row, column = (g.ravel() for g in np.mgrid[start - low : stop - low, :width])
-        score = _unary(pixels, row, column, heads, low, labels.shape)
+        score = log_unary(pixels[row, column], row + low, column, heads, labels.shape)
         for (dy, dx), weight in zip(_OFFSETS, weights, strict=True):
             neighbour = padded[row + 1 + dy, column + 1 + dx]
             score += POTTS * weight[row, column][:, None] * (neighbour[:, None] == clusters)
@@ -182,7 +129,7 @@ def _sweep_block(
         chosen[1 - parity // 2 :: 2] = False
         chosen[:, 1 - parity % 2 :: 2] = False
         row, column = np.nonzero(chosen)
-        unary = _unary(pixels, row, column, heads, first_row, shape)
+        unary = log_unary(pixels[row, column], row + first_row, column, heads, shape)
         pair = np.stack([POTTS * weight[row, column] for weight in weights])
         classes.append((row, column, unary, pair))
     for _ in range(sweeps):
@@ -203,31 +150,6 @@ def _sweep_block(
             count += int((best != start).sum())
         yield count
     block[:] = padded[1:-1, 1:-1]
-
-
-def _unary(
-    pixels: Float, row: Int, column: Int, heads: Heads, first_row: int, shape: tuple[int, int]
-) -> Float:
-    """Tempered log likelihood and log position prior, (n, K) float32."""
-    h, w, _ = heads.share.shape
-    x = pixels[row, column]
-    u = ((column + 0.5) * (w / shape[1]) - 0.5) / FIELD_UNIT
-    v = ((row + first_row + 0.5) * (h / shape[0]) - 0.5) / FIELD_UNIT
-    z = np.stack([u, v, np.ones_like(u)], 1).astype(np.float32)
-    offset = heads.mean - (heads.loading @ heads.centre[:, :, None])[:, :, 0]
-    planes = np.concatenate([heads.loading, offset[:, :, None]], 2).astype(np.float32)
-    fit = np.zeros((len(row), len(heads.mean)), dtype=np.float32)
-    for c in range(3):
-        residual = z @ planes[:, c].T
-        residual -= x[:, c, None]
-        residual *= residual
-        residual /= heads.variance[:, c].astype(np.float32)
-        np.minimum(residual, _OUTLIER, out=residual)
-        residual += np.log(heads.variance[:, c]).astype(np.float32)
-        fit -= residual
-    share = heads.share[_cells(shape[0], h)[row + first_row], _cells(shape[1], w)[column]]
-    result: Float = (0.5 * TEMPER) * fit + np.log(share + np.float32(SHARE_FLOOR))
-    return result
 
 
 def _pair_weights(pixels: Float) -> list[Float]:
@@ -254,10 +176,6 @@ def _near_frontier(labels: Labels, reach: int) -> NDArray[np.bool_]:
 
 def _pad_labels(labels: Labels) -> Labels:
     return np.pad(labels, 1, constant_values=-1)
-
-
-def _cells(n_pixels: int, n_cells: int) -> Int:
-    return np.arange(n_pixels) * n_cells // n_pixels
 
 
 def _strips(height: int, width: int, at_least: int = 1) -> Iterator[tuple[int, int]]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,15 +16,18 @@ from pixelcluster.data.folder import limit_side
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import infer
+from pixelcluster.segmenting.blend import blended_rows, grown_rows
+from pixelcluster.segmenting.guided import marks_on_grid
 from pixelcluster.targets.base import to_grid
 from pixelcluster.training.build import label_grid
 from pixelcluster.training.trained import TrainedModel, student_start
 
 Mode = Literal["fast", "exact"]
 
-_TILE = 512
-_OVERLAP = 64
-_STRIP_PIXELS = 1_000_000
+TILE = 512
+OVERLAP = 64
+"""Of tiles at native resolution, pixels."""
+_NEVER = -80.0  # nats; minus infinity would not survive interpolation
 
 
 def predict_log_probabilities(
@@ -36,6 +38,7 @@ def predict_log_probabilities(
     seed: int,
     device: torch.device,
     mask: NDArray[np.bool_] | None = None,
+    scribbles: NDArray[np.int32] | None = None,
 ) -> Tensor:
     """Return log p(y = k | image) at the model's working size, (K, h, w), on the CPU.
 
@@ -46,13 +49,28 @@ def predict_log_probabilities(
         seed: of the chains.
         device: where to compute.
         mask: (H, W) bool; False: the pixel is no evidence (a benchmark's rule).
+        scribbles: (H, W) known labels, -1 elsewhere; the chains clamp them, and "fast" has no chains.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
-    if mode == "fast" and model.student is not None:
+    if mode == "fast" and model.student is not None and scribbles is None:
         with torch.no_grad():
             logits: Tensor = model.student(pixels)
-            return logits.log_softmax(1)[0].cpu()
-    return _chains(model, pixels, seed, device, mask)
+            logs = logits.log_softmax(1)[0].cpu()
+    else:
+        logs = _chains(model, pixels, seed, device, mask, scribbles)
+    return merge_clusters(logs, model.config.clusters.merged)
+
+
+def merge_clusters(logs: Tensor, merged: Mapping[int, int]) -> Tensor:
+    """Return log-probabilities (K, ...) with those of merged clusters added to the ones that take them.
+
+    Ids stay what they are: a cluster that was merged away keeps its row, with probability about 0.
+    """
+    logs = logs.clone()
+    for source, target in merged.items():
+        logs[target] = logs[target].logaddexp(logs[source])
+        logs[source] = _NEVER
+    return logs
 
 
 def label_image(
@@ -63,6 +81,7 @@ def label_image(
     seed: int,
     device: torch.device,
     probabilities: bool = False,
+    scribbles: NDArray[np.int32] | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Label every pixel of an image of any size.
 
@@ -77,27 +96,104 @@ def label_image(
         seed: of the chains.
         device: where to compute.
         probabilities: also return them.
+        scribbles: (H, W) known labels, -1 elsewhere. They stay as they are, and the chains' labels follow.
 
     Returns:
         Labels (H, W) int32, and probabilities (K, H, W) float32 or None.
     """
-    side = model.config.targets.image_side
-    if side is not None:
-        logs = predict_log_probabilities(model, limit_side(image, side), mode=mode, seed=seed, device=device)
-    else:
-        logs = _tiled(model, image, mode=mode, seed=seed, device=device)
     height, width = image.shape[:2]
     labels = np.empty((height, width), np.int32)
-    soft = np.empty((len(logs), height, width), np.float32) if probabilities else None
-    for rows, values in _grown(logs, height, width):
+    soft = None
+    strips = pixel_log_probabilities(model, image, mode=mode, seed=seed, device=device, scribbles=scribbles)
+    for rows, values in strips:
+        if scribbles is not None:
+            known = torch.from_numpy(scribbles[rows])[None]
+            certain = torch.where(known == torch.arange(len(values))[:, None, None], 0.0, _NEVER)
+            values = certain.where(known >= 0, values)
         labels[rows] = values.argmax(0).numpy()
-        if soft is not None:
+        if probabilities:
+            soft = np.empty((len(values), height, width), np.float32) if soft is None else soft
             soft[:, rows] = values.softmax(0).numpy()
     return labels, soft
 
 
+def pixel_log_probabilities(
+    model: TrainedModel,
+    image: NDArray[np.float32],
+    *,
+    mode: Mode,
+    seed: int,
+    device: torch.device,
+    scribbles: NDArray[np.int32] | None = None,
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows of pixels and their log-probabilities (K, rows, W); arguments as of `label_image`."""
+    height, width = image.shape[:2]
+    side, stride = model.config.targets.image_side, model.stack.label_stride
+    if side is not None:
+        small = limit_side(image, side)
+        marks = None if scribbles is None else marks_on_grid(scribbles, (small.shape[0], small.shape[1]))
+        logs = predict_log_probabilities(model, small, mode=mode, seed=seed, device=device, scribbles=marks)
+        return grown_rows([logs], logs.shape[1], height, width)
+
+    def predict(rows: slice, columns: slice) -> Tensor:
+        return tile_log_probabilities(
+            model,
+            image[rows, columns],
+            rows,
+            height,
+            mode=mode,
+            seed=seed,
+            device=device,
+            scribbles=None if scribbles is None else scribbles[rows, columns],
+        )
+
+    strips = blended_rows(height, width, predict, stride=stride, tile=TILE, overlap=OVERLAP)
+    return grown_rows(strips, -(-height // stride), height, width)
+
+
+def tile_log_probabilities(
+    model: TrainedModel,
+    tile: NDArray[np.float32],
+    rows: slice,
+    height: int,
+    *,
+    mode: Mode,
+    seed: int,
+    device: torch.device,
+    mask: NDArray[np.bool_] | None = None,
+    scribbles: NDArray[np.int32] | None = None,
+) -> Tensor:
+    """Return the log-probabilities of a tile of a larger image on the label grid, (K, h, w).
+
+    Args:
+        model: fitted.
+        tile: (H, W, 3) float32 in [0, 1] at the working size.
+        rows: of the image the tile covers; it begins where a label cell does.
+        height: of the whole image, pixels.
+        mode: see `predict_log_probabilities`, like the rest.
+        seed: of the chains.
+        device: where to compute.
+        mask: (H, W) bool.
+        scribbles: (H, W).
+    """
+    stride = model.stack.label_stride
+    cells = slice(rows.start // stride, -(-rows.stop // stride))
+    own = replace(model, prior=_band(model.prior, cells, -(-height // stride)))
+    logs = predict_log_probabilities(
+        own, tile, mode=mode, seed=seed, device=device, mask=mask, scribbles=scribbles
+    )
+    if mode == "fast" and model.student is not None and scribbles is None:
+        logs = to_grid(logs[None], stride)[0]
+    return logs
+
+
 def _chains(
-    model: TrainedModel, pixels: Tensor, seed: int, device: torch.device, mask: NDArray[np.bool_] | None
+    model: TrainedModel,
+    pixels: Tensor,
+    seed: int,
+    device: torch.device,
+    mask: NDArray[np.bool_] | None,
+    scribbles: NDArray[np.int32] | None,
 ) -> Tensor:
     """Return the log of the chains' averaged conditionals, (K, h, w) on the label grid."""
     sampler, stride = model.config.sampler, model.stack.label_stride
@@ -115,6 +211,10 @@ def _chains(
                 label_map = torch.zeros(1, *x.shape[2:], dtype=torch.int64, device=device)
             else:
                 label_map = evidence.argmax(1)
+    clamp = None
+    if scribbles is not None:
+        grid = marks_on_grid(scribbles, (x.shape[2], x.shape[3]))
+        clamp = torch.from_numpy(grid).long()[None].to(device)
     rounds = sampler.inference_rounds
     posterior = infer(
         Streams(seed, ["predict"], device=device),
@@ -132,35 +232,9 @@ def _chains(
         temperature=sampler.temperature,
         tempering=sampler.tempering,
         mask=used,
+        clamp=clamp,
     )
     return posterior.probabilities[0].clamp_min(1e-6).log().cpu()
-
-
-def _tiled(
-    model: TrainedModel, image: NDArray[np.float32], *, mode: Mode, seed: int, device: torch.device
-) -> Tensor:
-    """Return blended log-probabilities on the label grid, (K, h, w), of an image at native resolution."""
-    stride = model.stack.label_stride
-    height, width = image.shape[:2]
-    n_clusters = model.generator.n_clusters
-    step = max(1, (_TILE - _OVERLAP) // stride) * stride  # tiles begin where a label cell does
-    grid = (-(-height // stride), -(-width // stride))
-    total, weight = torch.zeros(n_clusters, *grid), torch.zeros(grid)
-    last_row, last_column = max(height - _TILE + step, 1), max(width - _TILE + step, 1)
-    for top in range(0, last_row, step):
-        rows = slice(top // stride, min(-(-(top + _TILE) // stride), grid[0]))
-        own = replace(model, prior=_band(model.prior, rows, grid[0]))
-        for left in range(0, last_column, step):
-            tile = image[top : top + _TILE, left : left + _TILE]
-            logs = predict_log_probabilities(own, tile, mode=mode, seed=seed, device=device)
-            if mode == "fast" and model.student is not None:
-                logs = to_grid(logs[None], stride)[0]
-            size = (logs.shape[1], logs.shape[2])
-            ramp = _ramp(size[0], _OVERLAP // stride)[:, None] * _ramp(size[1], _OVERLAP // stride)
-            columns = slice(left // stride, left // stride + size[1])
-            total[:, rows, columns] += logs * ramp
-            weight[rows, columns] += ramp
-    return total / weight
 
 
 def _band(prior: LabelPrior, rows: slice, height: int) -> LabelPrior:
@@ -169,34 +243,3 @@ def _band(prior: LabelPrior, rows: slice, height: int) -> LabelPrior:
         return prior
     table = functional.interpolate(prior.rows.T[None], size=height, mode="linear")[0, :, rows].T
     return replace(prior, rows=table)
-
-
-def _ramp(length: int, overlap: int) -> Tensor:
-    """Return weights of one axis of a tile, (length,), falling to both ends over the overlap."""
-    distance = torch.minimum(torch.arange(length), torch.arange(length).flip(0)) + 1.0
-    return (distance / max(overlap, 1)).clamp_max(1.0)
-
-
-def _grown(logs: Tensor, height: int, width: int) -> Iterator[tuple[slice, Tensor]]:
-    """Yield strips of log-probabilities (K, rows, W), bilinearly grown from (K, h, w) to height x width."""
-    n_rows = max(1, _STRIP_PIXELS // width)
-    maps = logs.permute(1, 2, 0).numpy()
-    for top in range(0, height, n_rows):
-        rows = slice(top, min(top + n_rows, height))
-        strip = _resample_rows(maps, rows, height)
-        planes = [
-            cv2.resize(plane, (width, rows.stop - rows.start), interpolation=cv2.INTER_LINEAR)
-            for plane in strip
-        ]
-        yield rows, torch.from_numpy(np.stack(planes))
-
-
-def _resample_rows(maps: NDArray[np.float32], rows: slice, height: int) -> NDArray[np.float32]:
-    """Return the rows of maps (h, w, K) that lie under output rows, (K, rows, w), bilinear between rows."""
-    source = (np.arange(rows.start, rows.stop) + 0.5) * maps.shape[0] / height - 0.5
-    source = source.clip(0, maps.shape[0] - 1)
-    above = np.floor(source).astype(int)
-    below = np.minimum(above + 1, maps.shape[0] - 1)
-    share = (source - above).astype(np.float32)[:, None, None]
-    strip = maps[above] * (1 - share) + maps[below] * share
-    return np.ascontiguousarray(np.moveaxis(strip, -1, 0))

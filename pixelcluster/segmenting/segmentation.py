@@ -29,6 +29,8 @@ class ClusterRow:
     share: float
     mean_colour: str
     """"#rrggbb", or "" for a cluster without pixels."""
+    name: str = ""
+    """What people call it, where they have said so."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Segmentation:
     """(H, W) entropy of the probabilities in nats; None where not asked for."""
     palette: NDArray[np.uint8]
     """(K, 3) display colours."""
+    names: tuple[str, ...] = ()
+    """K names, "" for a cluster without one; empty where none has one."""
     info: Mapping[str, object] = field(default_factory=dict)
     """seconds, stack, mode, seed, ..."""
 
@@ -58,6 +62,7 @@ class Segmentation:
         n_clusters: int,
         *,
         probabilities: NDArray[np.float32] | None = None,
+        names: tuple[str, ...] = (),
         info: Mapping[str, object] | None = None,
     ) -> Segmentation:
         """Check the parts, and add entropy and a categorical palette.
@@ -67,6 +72,7 @@ class Segmentation:
             label_map: (H, W) ids, 0 .. K-1.
             n_clusters: K.
             probabilities: (K, H, W), summing to 1 over K.
+            names: of the K clusters, or none.
             info: what to remember about the run.
 
         Returns:
@@ -88,6 +94,8 @@ class Segmentation:
                 f"probabilities {probabilities.shape} do not fit; wanted {(n_clusters, *label_map.shape)} "
                 "(K, H, W)"
             )
+        if names and len(names) != n_clusters:
+            raise PixelClusterError(f"{len(names)} names for {n_clusters} clusters; give one each, or none")
         return cls(
             image=image,
             label_map=label_map.astype(np.int32, copy=False),
@@ -95,6 +103,7 @@ class Segmentation:
             probabilities=probabilities,
             entropy=None if probabilities is None else entropy_of(probabilities),
             palette=categorical(n_clusters),
+            names=names,
             info=dict(info or {}),
         )
 
@@ -112,6 +121,7 @@ class Segmentation:
                 pixels=int(pixels[i]),
                 share=float(pixels[i] / self.label_map.size),
                 mean_colour="#{:02x}{:02x}{:02x}".format(*means[i]) if pixels[i] else "",
+                name=self.names[i] if self.names else "",
             )
             for i in range(self.n_clusters)
         ]
@@ -134,7 +144,8 @@ class Segmentation:
         if not 0 <= opacity <= 1:
             raise PixelClusterError(f"opacity is {opacity}; wanted a number from 0 (image) to 1 (colours)")
         picture = overlay(self.image, self.label_map, self.palette, opacity=opacity)
-        return with_legend(picture, self.palette, self.shares().tolist()) if legend else picture
+        shares = self.shares().tolist()
+        return with_legend(picture, self.palette, shares, self.names) if legend else picture
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the label map, whole or not at all; see `pixelcluster.io.label_map` for the formats.
@@ -159,6 +170,7 @@ class Segmentation:
             label_format(f"x.{file_format}"),
             probabilities=self.probabilities,
             entropy=self.entropy,
+            names=self.names,
         )
 
 

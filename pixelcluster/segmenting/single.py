@@ -18,8 +18,11 @@ from numpy.typing import NDArray
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.api import count_colours
 from pixelcluster.segmenting.boundaries import boundary_strength, region_graph, watershed_atoms
-from pixelcluster.segmenting.evidence import Channels, Float, image_evidence, stack_evidence
+from pixelcluster.segmenting.evidence import Evidence, Float, image_evidence, stack_evidence
+from pixelcluster.segmenting.guided import guide_clusters, marks_on_grid
+from pixelcluster.segmenting.heads import Heads, fit_heads
 from pixelcluster.segmenting.hierarchy import (
+    Int,
     best_number_of_merges,
     merge_regions,
     objective_trace,
@@ -27,8 +30,7 @@ from pixelcluster.segmenting.hierarchy import (
 )
 from pixelcluster.segmenting.linking import link_clusters, split_clusters
 from pixelcluster.segmenting.pixel_field import (
-    Heads,
-    fit_heads,
+    Channels,
     grow_to_pixels,
     label_probabilities,
     map_labels,
@@ -46,12 +48,14 @@ class SingleResult:
         probabilities: (K, H, W) float32 summing to 1 over K, or None where not asked for.
         objective: after each join of clusters, from 0; rises on the whole until the chosen number.
         n_regions: connected regions before regions apart were given one cluster.
+        n_clusters: K, the largest id and one; with scribbles some ids may be absent.
     """
 
     label_map: Labels
     probabilities: Float | None
     objective: list[float]
     n_regions: int
+    n_clusters: int
 
 
 def segment_image(
@@ -61,6 +65,7 @@ def segment_image(
     targets: Float | None = None,
     seed: int = 0,
     probabilities: bool = False,
+    scribbles: Labels | None = None,
     progress: Callable[[str, float], None] | None = None,
 ) -> SingleResult:
     """Segment one image by fitting the generator to it.
@@ -71,6 +76,8 @@ def segment_image(
         targets: (H, W, D) target stack to explain in place of Lab and textons.
         seed: of the texture dictionary; same seed, same result.
         probabilities: also return the conditionals of every pixel given its neighbours' labels.
+        scribbles: (H, W) known classes, -1 elsewhere. Their pixels are clamped, clusters follow them (see
+            `guided`), and ids are then the classes; clusters without strokes take the ids that are free.
         progress: called with the stage's name and the share of the work done.
 
     Returns:
@@ -79,33 +86,31 @@ def segment_image(
     Raises:
         PixelClusterError: n_clusters below 1, or image and targets of shapes that do not fit.
     """
-    _check(image, targets, n_clusters)
-    if n_clusters is not None:
+    _check(image, targets, n_clusters, scribbles)
+    if n_clusters is not None and scribbles is None:
         n_clusters = min(n_clusters, count_colours(image, at_least=n_clusters))
     report = progress or (lambda stage, share: None)
     height, width = image.shape[:2]
 
     report("evidence", 0.0)
-    if targets is None:
-        evidence, channels = image_evidence(image, seed=seed)
-    else:
-        evidence, channels = stack_evidence(targets, seed=seed)
-    report("boundaries", 0.25)
-    strength = boundary_strength(evidence)
-    atoms = watershed_atoms(strength)
-    report("merging", 0.6)
-    merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
-    n_merges = best_number_of_merges(merges)
-    if n_clusters is not None:
-        n_merges = min(n_merges, max(0, merges.n_atoms - n_clusters))
-    regions = merges.cut(n_merges)[atoms]
-    n_regions = int(regions.max()) + 1
-    cluster = link_clusters(
-        region_statistics(regions, evidence), region_graph(regions, strength), n_clusters=n_clusters
+    evidence, project = (
+        image_evidence(image, seed=seed) if targets is None else stack_evidence(targets, seed=seed)
     )
-    clusters = cluster[regions]
+    # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
+    found = find_clusters(evidence, None if scribbles is not None else n_clusters, report=report)
+    if scribbles is not None and n_clusters is not None and found.clusters.max() + 1 < n_clusters:
+        found = find_clusters(evidence, n_clusters)
+    clusters = found.clusters
+    pixels = image if targets is None else targets
+
+    def channels(start: int, stop: int) -> Float:
+        return project(pixels[start:stop])
 
     report("pixels", 0.8)
+    if scribbles is not None:
+        labels, certain, n_ids = _guided(found, scribbles, evidence, channels, n_clusters, probabilities)
+        report("done", 1.0)
+        return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, n_ids)
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
     start = grow_to_pixels(clusters, height, width)
     labels, _ = map_labels(start, channels, heads)
@@ -119,10 +124,82 @@ def segment_image(
         report("probabilities", 0.9)
         certain = _probabilities(labels, order, channels, heads)
     report("done", 1.0)
-    return SingleResult(labels, certain, objective_trace(merges, n_merges), n_regions)
+    return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, int(labels.max()) + 1)
 
 
-def _check(image: Float, targets: Float | None, n_clusters: int | None) -> None:
+@dataclass(frozen=True)
+class Found:
+    """Clusters of the coarse grid.
+
+    Attributes:
+        clusters: (h, w) ids from 0.
+        regions: (h, w) the connected regions they are made of.
+        atoms: (h, w) the basins those are made of.
+        objective: after each join of regions.
+    """
+
+    clusters: Int
+    regions: Int
+    atoms: Int
+    objective: list[float]
+
+
+def find_clusters(
+    evidence: Evidence, n_clusters: int | None, *, report: Callable[[str, float], None] = lambda *_: None
+) -> Found:
+    """Find the clusters of the coarse grid.
+
+    Args:
+        evidence: the target stack on the grid.
+        n_clusters: exactly this many, where there are basins enough; None lets the objective decide.
+        report: called with the stage's name and the share of the work done.
+
+    Returns:
+        The clusters and what they are made of.
+    """
+    report("boundaries", 0.25)
+    strength = boundary_strength(evidence)
+    atoms = watershed_atoms(strength)
+    report("merging", 0.6)
+    merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
+    n_merges = best_number_of_merges(merges)
+    if n_clusters is not None:
+        n_merges = min(n_merges, max(0, merges.n_atoms - n_clusters))
+    regions = merges.cut(n_merges)[atoms]
+    cluster = link_clusters(
+        region_statistics(regions, evidence), region_graph(regions, strength), n_clusters=n_clusters
+    )
+    return Found(cluster[regions], regions, atoms, objective_trace(merges, n_merges))
+
+
+def _guided(
+    found: Found,
+    scribbles: Labels,
+    evidence: Evidence,
+    channels: Channels,
+    n_clusters: int | None,
+    probabilities: bool,
+) -> tuple[Labels, Float | None, int]:
+    """Return labels that agree with the scribbles, their probabilities where wanted, and K."""
+    height, width = scribbles.shape
+    marks = marks_on_grid(scribbles, evidence.shape)
+    clusters, classes = guide_clusters(found.clusters, found.atoms, marks, evidence, n_clusters)
+    index_of = np.full(int(classes.max()) + 1, -1, dtype=np.int32)
+    index_of[classes] = np.arange(len(classes), dtype=np.int32)
+    heads = fit_heads(clusters, region_statistics(clusters, evidence))
+    start = grow_to_pixels(clusters, height, width)
+    known = scribbles >= 0
+    start[known] = index_of[scribbles[known]]
+    labels, _ = map_labels(start, channels, heads, known=known)
+    certain = None
+    if probabilities:
+        certain = np.zeros((len(index_of), height, width), dtype=np.float32)
+        certain[classes] = label_probabilities(labels, channels, heads)
+        certain[:, known] = np.arange(len(index_of))[:, None] == scribbles[known]
+    return classes.astype(np.int32)[labels], certain, len(index_of)
+
+
+def _check(image: Float, targets: Float | None, n_clusters: int | None, scribbles: Labels | None) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise PixelClusterError(f"image has shape {image.shape}; wanted (H, W, 3) with at least one pixel")
     fits = targets is None or (
@@ -131,6 +208,10 @@ def _check(image: Float, targets: Float | None, n_clusters: int | None) -> None:
     if targets is not None and not fits:
         wanted = f"({image.shape[0]}, {image.shape[1]}, D)"
         raise PixelClusterError(f"targets have shape {targets.shape}; wanted {wanted} to fit the image")
+    if scribbles is not None and (scribbles.shape != image.shape[:2] or scribbles.max() < 0):
+        raise PixelClusterError(
+            f"scribbles have shape {scribbles.shape}; wanted {image.shape[:2]} with at least one known pixel"
+        )
     if n_clusters is not None and n_clusters < 1:
         raise PixelClusterError(f"n_clusters is {n_clusters}; wanted at least 1, or None to choose")
 

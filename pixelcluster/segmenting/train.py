@@ -15,11 +15,17 @@ from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.read import list_images
 from pixelcluster.io.write import atomic_write, make_folder
 from pixelcluster.render.grid import contact_sheet
+from pixelcluster.stopping import Interrupted, StopSignals
 
 if TYPE_CHECKING:
     from pixelcluster.estimator import PixelCluster
+    from pixelcluster.training.snapshots import Snapshots
 
 N_SAMPLES = 12
+CHECKPOINTS = "checkpoints"
+"""Folder in the model folder; it is deleted when the model is written."""
+
+Progress = Callable[[Mapping[str, object]], None]
 
 
 @dataclass(frozen=True)
@@ -34,21 +40,37 @@ class Training:
     device: str = "auto"
 
 
+@dataclass(frozen=True)
+class Keeping:
+    """How a run is kept safe.
+
+    Attributes:
+        minutes: between checkpoints.
+        stop: signals that end the run at its next step, once it has something to save.
+    """
+
+    minutes: float = 10.0
+    stop: StopSignals | None = None
+
+
 def train_folder(
     folder: Path,
     output: Path,
     training: Training,
     *,
     overwrite: bool = False,
-    progress: Callable[[Mapping[str, object]], None] | None = None,
+    keeping: Keeping | None = None,
+    progress: Progress | None = None,
 ) -> PixelCluster:
     """Fit a model on a folder of images, save it, and draw what it does.
 
     Args:
         folder: images of any sizes, searched recursively.
-        output: model folder to write; it gets safetensors, config.yaml, metrics.jsonl and samples.png.
+        output: model folder to write; it gets safetensors, config.yaml, metrics.jsonl and samples.png, and
+            checkpoints until the model is there.
         training: what to train.
         overwrite: allow an output folder that holds files already.
+        keeping: how often to save, and on what to stop.
         progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
 
     Returns:
@@ -56,22 +78,25 @@ def train_folder(
 
     Raises:
         PixelClusterError: no images, or an output folder that is not empty.
+        Interrupted: a signal came; the run is saved.
     """
     if os.path.exists(output) and not os.path.isdir(output):
         raise PixelClusterError(
             f"{show_path(output)}: is a file, but a folder is wanted for the model; choose another -o"
         )
     if os.path.isdir(output) and any(output.iterdir()) and not overwrite:
+        begun = os.path.isdir(output / CHECKPOINTS)
+        way_out = ", or go on with the run in it with --resume" if begun else ""
         raise PixelClusterError(
-            f"{show_path(output)}: folder is not empty; allow replacing the model with --overwrite"
+            f"{show_path(output)}: folder is not empty; allow replacing the model with --overwrite{way_out}"
         )
-    if not os.path.isdir(folder):
-        raise PixelClusterError(f"{show_path(folder)}: is no folder; training wants a folder of images")
-    images = list_images([folder])
+    images = _images(folder)
     make_folder(output)  # before the hours of training: a read-only disk is found out now
 
     from pixelcluster.estimator import PixelCluster
+    from pixelcluster.training.snapshots import Snapshots, remove
 
+    remove(output / CHECKPOINTS)
     model = PixelCluster(
         n_clusters=training.n_clusters,
         stack=training.stack,
@@ -79,8 +104,81 @@ def train_folder(
         seed=training.seed,
         device=training.device,
     )
-    model.fit(folder, minutes=training.minutes, progress=progress)
+    keeping = keeping or Keeping()
+    caller = {"folder": str(folder.absolute()), "device": training.device}
+    snapshots = Snapshots(output / CHECKPOINTS, every=60 * keeping.minutes, caller=caller, stop=keeping.stop)
+    return _finish(model, folder, images, output, training.minutes, snapshots, progress)
+
+
+def resume_folder(
+    output: Path,
+    *,
+    folder: Path | None = None,
+    minutes: float | None = None,
+    keeping: Keeping | None = None,
+    progress: Progress | None = None,
+) -> PixelCluster:
+    """Go on with a run that was stopped, bit for bit as if it had not been (same machine, same threads).
+
+    Args:
+        output: model folder of the run.
+        folder: where the images are, if they have moved.
+        minutes: time limit from now on; None: what was left of the run's own.
+        keeping: how often to save, and on what to stop.
+        progress: see `train_folder`.
+
+    Returns:
+        The fitted model.
+
+    Raises:
+        PixelClusterError: no checkpoint, or other images than the run was begun with.
+        Interrupted: a signal came; the run is saved.
+    """
+    from pixelcluster.config import parse_config
+    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.training.run import of_checkpoint
+    from pixelcluster.training.snapshots import Snapshots, read_newest
+
+    state = read_newest(output / CHECKPOINTS)
+    keeping = keeping or Keeping()
+    with of_checkpoint():
+        caller = state["caller"]
+        folder = Path(caller["folder"]) if folder is None else folder
+        config = parse_config(state["config"], "the checkpoint")
+        model = PixelCluster(config=config, seed=int(state["seed"]), device=str(caller["device"]))
+    caller = {**caller, "folder": str(folder.absolute())}
+    snapshots = Snapshots(
+        output / CHECKPOINTS, every=60 * keeping.minutes, caller=caller, state=state, stop=keeping.stop
+    )
+    return _finish(model, folder, _images(folder), output, minutes, snapshots, progress)
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return the images of a folder."""
+    if not os.path.isdir(folder):
+        raise PixelClusterError(f"{show_path(folder)}: is no folder; training wants a folder of images")
+    return list_images([folder])
+
+
+def _finish(
+    model: PixelCluster,
+    folder: Path,
+    images: list[Path],
+    output: Path,
+    minutes: float | None,
+    snapshots: Snapshots,
+    progress: Progress | None,
+) -> PixelCluster:
+    """Fit, write the model, delete the checkpoints, draw samples."""
+    from pixelcluster.training.snapshots import remove
+
+    model.fit(folder, minutes=minutes, progress=progress, snapshots=snapshots)
     model.save(output)
+    remove(snapshots.folder)
+    if snapshots.stop is not None:
+        snapshots.stop.deferred = False
+        if snapshots.stop.received is not None:
+            raise Interrupted(snapshots.stop.received, f"stopped; the model is in {show_path(output)}")
     with atomic_write(output / "samples.png", overwrite=True) as temporary:
         sample_sheet(model, images).save(temporary, "PNG")
     return model

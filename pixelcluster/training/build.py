@@ -54,6 +54,9 @@ def start_generator(
         PixelClusterError: no unmasked cell, or fewer distinct cells than clusters.
     """
     cells = torch.cat([image.targets[:, image.mask].T for image in images]).float()
+    if not cells.isfinite().all():
+        index = next(i for i, image in enumerate(images) if not image.targets[:, image.mask].isfinite().all())
+        raise PixelClusterError(f"the targets of image {index + 1} are not finite; leave that image out")
     if not len(cells):
         raise PixelClusterError("every pixel is masked; give at least one image with unmasked pixels")
     training = config.training

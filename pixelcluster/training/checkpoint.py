@@ -3,30 +3,40 @@
 from __future__ import annotations
 
 import json
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
 
 from pixelcluster.config import dump_config, load_config
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.write import atomic_write, make_folder
+from pixelcluster.io.write import atomic_write, flush, make_folder
 from pixelcluster.model.prior import LabelPrior
+from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import make_generator
+from pixelcluster.training.state_file import save_tensors
 from pixelcluster.training.trained import TrainedModel
 
 if TYPE_CHECKING:
     from pixelcluster.training.student import Student
 
+Value = TypeVar("Value")
+Described = tuple[tuple[int, ...], str | None]
+
+_TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
+
 CONFIG, WEIGHTS, METRICS = "config.yaml", "model.safetensors", "metrics.jsonl"
 
 
 def save_model(model: TrainedModel, folder: str | Path) -> None:
-    """Write a model, each file whole or not at all.
+    """Write a model: whole, or not at all.
 
     Args:
         model: fitted.
@@ -50,12 +60,18 @@ def save_model(model: TrainedModel, folder: str | Path) -> None:
     tensors["prior.proportions"] = model.prior.proportions.cpu()
     if model.prior.rows is not None:
         tensors["prior.rows"] = model.prior.rows.cpu()
-    with atomic_write(path / WEIGHTS, overwrite=True) as temporary:
-        save_file(tensors, temporary, metadata={"format": "pixelcluster"})
-    with atomic_write(path / METRICS, overwrite=True) as temporary:
-        temporary.write_text("".join(json.dumps(entry) + "\n" for entry in model.history), encoding="utf-8")
-    with atomic_write(path / CONFIG, overwrite=True) as temporary:
-        temporary.write_text(dump_config(model.config), encoding="utf-8")
+    with ExitStack() as stack:  # closes the other way round: the settings get their name last
+        config, metrics, weights = (
+            stack.enter_context(atomic_write(path / name, overwrite=True))
+            for name in (CONFIG, METRICS, WEIGHTS)
+        )
+        save_tensors(tensors, weights, {"format": "pixelcluster"})
+        metrics.write_text("".join(json.dumps(entry) + "\n" for entry in model.history), encoding="utf-8")
+        config.write_text(dump_config(model.config), encoding="utf-8")
+        for temporary in (weights, metrics, config):
+            flush(temporary)  # a full disk shows here, while the old model is whole
+        # A process killed among the renames leaves no model rather than new weights under old settings.
+        (path / CONFIG).unlink(missing_ok=True)
 
 
 def load_model(folder: str | Path, device: torch.device) -> TrainedModel:
@@ -74,31 +90,42 @@ def load_model(folder: str | Path, device: torch.device) -> TrainedModel:
             f"{show_path(path)}: is no model folder ({CONFIG} and {WEIGHTS} are wanted); train one first"
         )
     config = load_config(path / CONFIG)
-    try:
-        tensors = load_file(path / WEIGHTS)
-    except (SafetensorError, OSError) as error:
-        reason = " ".join(str(error).split())
-        raise PixelClusterError(
-            f"{show_path(path / WEIGHTS)}: is no safetensors file ({reason}); train the model again"
-        ) from error
-    proportions = tensors.get("prior.proportions")
-    if config.n_clusters == "auto" or proportions is None or proportions.shape != (config.n_clusters,):
-        raise PixelClusterError(
-            f"{show_path(path)}: holds no model of {config.n_clusters} clusters; train it again"
-        )
-    stack = build_stack(
-        config.targets.stack, label_stride=config.targets.label_stride, options=config.targets.options
-    )
-    generator = make_generator(config, config.n_clusters, stack.n_channels)
-    student: Student | None = None
-    if any(name.startswith("student.") for name in tensors):
-        from pixelcluster.training import student as student_module  # brings timm, seconds to import
+    shapes = _read_shapes(path / WEIGHTS)
+    n_clusters = config.n_clusters
+    if n_clusters == "auto" or shapes.get("prior.proportions") != ((n_clusters,), "F32"):
+        raise PixelClusterError(f"{show_path(path)}: holds no model of {n_clusters} clusters; train it again")
+    targets = config.targets
 
-        student = student_module.Student(config.n_clusters, config.student, load_weights=False)
+    def make_stack() -> TargetStack:
+        return build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options)
+
+    def make_student() -> Student:
+        from pixelcluster.training.student import Student  # brings timm, seconds to import
+
+        return Student(n_clusters, config.student, load_weights=False)
+
+    _check_shapes("stack", make_stack, shapes, path)
+    stack = make_stack()
+    _check_shapes("generator", lambda: make_generator(config, n_clusters, stack.n_channels), shapes, path)
+    generator = make_generator(config, n_clusters, stack.n_channels)
+    student: Student | None = None
+    if any(name.startswith("student.") for name in shapes):
+        _check_shapes("student", make_student, shapes, path)
+        student = make_student()
+    rows = shapes.get("prior.rows")
+    if rows is not None and (len(rows[0]) != 2 or rows[0][1] != n_clusters or rows[1] != "F32"):
+        raise PixelClusterError(
+            f"{show_path(path)}: prior.rows is {rows}, wanted {n_clusters} columns of F32; train it again"
+        )
+    tensors = load_file(path / WEIGHTS)
+    broken = [key for key, value in tensors.items() if not value.isfinite().all()]
+    if broken:
+        raise PixelClusterError(f"{show_path(path)}: {broken[0]} is not finite; train the model again")
     for name, part in (("stack", stack), ("generator", generator), ("student", student)):
         if part is not None:
-            _load(part, name, tensors, path)
+            part.load_state_dict(_of_part(name, tensors))
             part.to(device).eval()
+    proportions = tensors["prior.proportions"]
     prior = LabelPrior(
         proportions.to(device),
         tensors["prior.rows"].to(device) if "prior.rows" in tensors else None,
@@ -120,15 +147,44 @@ def _read_history(path: Path) -> list[dict[str, object]]:
         raise PixelClusterError(f"{show_path(path)}: cannot be read ({reason}); delete it") from error
 
 
-def _load(part: nn.Module, name: str, tensors: dict[str, Tensor], path: Path) -> None:
-    """Load the tensors called `name.*` into a part of the model."""
-    own = {
-        key.removeprefix(f"{name}."): value for key, value in tensors.items() if key.startswith(f"{name}.")
-    }
+def _read_shapes(path: Path) -> dict[str, Described]:
+    """Return shape and type of each tensor in a file, from its header alone."""
     try:
-        part.load_state_dict(own)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:160]
+        with safe_open(path, framework="pt") as file:
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: (tuple(part.get_shape()), part.get_dtype()) for name, part in parts.items()}
+    except (SafetensorError, OSError) as error:
+        reason = " ".join(str(error).split())
         raise PixelClusterError(
-            f"{show_path(path)}: {name} does not fit config.yaml ({reason}); train the model again"
+            f"{show_path(path)}: is no safetensors file ({reason}); train the model again"
         ) from error
+
+
+def _check_shapes(
+    name: str, build: Callable[[], nn.Module], shapes: dict[str, Described], path: Path
+) -> None:
+    """Compare the file with a part of the model as the settings make it, before memory is taken for it."""
+    with torch.device("meta"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # packaged weights are not copied into a part without memory
+        try:
+            state = build().state_dict()
+        except RuntimeError as error:  # sizes whose product is no number any more
+            reason = " ".join(str(error).split())[:160]
+            raise PixelClusterError(
+                f"{show_path(path)}: {name} does not fit config.yaml ({reason}); train the model again"
+            ) from error
+    wanted = {key: (tuple(value.shape), _TYPES.get(value.dtype)) for key, value in state.items()}
+    found = _of_part(name, shapes)
+    for key in sorted(wanted.keys() | found.keys()):
+        if wanted.get(key) != found.get(key):
+            raise PixelClusterError(
+                f"{show_path(path)}: {name} does not fit config.yaml ({key} is {found.get(key)}, wanted "
+                f"{wanted.get(key)}); train the model again"
+            )
+
+
+def _of_part(name: str, values: dict[str, Value]) -> dict[str, Value]:
+    """Return the values called `name.*`, without that."""
+    return {
+        key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")
+    }

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -25,6 +26,8 @@ from torch.nn import functional
 from pixelcluster.config import StudentSettings
 from pixelcluster.data.augment import consistency_pair
 from pixelcluster.targets.encoder_weights import load_encoder
+from pixelcluster.training.refusals import ALLOWED, ALLOWED_SHARE, NotFiniteError
+from pixelcluster.training.state_file import State, load_optimiser, optimiser_state
 
 _MULTIPLE = 32
 """Sides a five-stage encoder wants; two of them at least, as a single cell cannot be normalised."""
@@ -108,59 +111,102 @@ class View(NamedTuple):
     target: Tensor
 
 
-def train_student(
-    student: Student,
-    images: Sequence[NDArray[np.float32]],
-    targets: Sequence[NDArray[np.float32]],
-    settings: StudentSettings,
-    *,
-    seed: int,
-    device: torch.device,
-    deadline: float = math.inf,
-    progress: Callable[[float], None] | None = None,
-) -> float | None:
-    """Fit the student to the chains' probabilities.
+class Lessons:
+    """The training of a student on the chains' probabilities. `run` moves it on.
 
     Args:
-        student: changed in place; left in evaluation mode.
-        images: (H, W, 3) float32 in [0, 1].
-        targets: (H, W, K) float32 probabilities; all zero where masked.
+        student: changed in place.
         settings: views, steps, batch size and learning rate.
         seed: of the order and the views.
         device: where to compute.
-        deadline: `time.monotonic()` after which no further step is taken.
-        progress: called with the share done.
+        state: of `state_dict`, to go on from; it holds the student's weights too.
 
-    Returns:
-        Mean loss of the last tenth of the steps, nats a pixel; None where the deadline left no step.
+    Attributes:
+        steps: taken so far.
+        losses: of those steps whose loss was finite, nats a pixel; the others left the weights as they were.
     """
-    student.to(device).to(memory_format=torch.channels_last).train()
-    rng = np.random.default_rng(seed)
-    views = _views(student, images, targets, settings.views, rng, device)
-    parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, settings.learning_rate, total_steps=max(settings.steps, 2)
-    )
-    losses: list[float] = []
-    for batch in _batches(views, settings.batch_size, rng):
-        if len(losses) == settings.steps or time.monotonic() > deadline:
-            break
-        levels = zip(*(view.inputs for view in batch), strict=True)
-        inputs = [torch.stack(level).to(device, torch.float32) for level in levels]
-        wanted = torch.stack([view.target for view in batch]).to(device, torch.float32)
-        logits = student.decode(inputs if student.frozen else student.encode(inputs[0]))
-        wanted = functional.interpolate(wanted, size=logits.shape[2:], mode="area")
-        loss = -(wanted * logits.log_softmax(1)).sum() / wanted.sum().clamp_min(1.0)
-        optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        schedule.step()
-        losses.append(float(loss.detach()))
-        if progress is not None:
-            progress(len(losses) / settings.steps)
-    student.eval()
-    return float(np.mean(losses[-max(1, len(losses) // 10) :])) if losses else None
+
+    def __init__(
+        self,
+        student: Student,
+        settings: StudentSettings,
+        *,
+        seed: int,
+        device: torch.device,
+        state: State | None = None,
+    ) -> None:
+        self.student = student.to(device).to(memory_format=torch.channels_last)
+        self.settings, self.seed, self.device = settings, seed, device
+        self.steps, self.losses = 0, list[float]()
+        parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=1e-2)
+        self._schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimiser, settings.learning_rate, total_steps=max(settings.steps, 2)
+        )
+        if state is not None:
+            self.steps, self.losses = int(state["steps"]), [float(loss) for loss in state["losses"]]
+            load_optimiser(self.optimiser, state["optimiser"])
+            self._schedule.load_state_dict({"last_epoch": self.steps, "_step_count": self.steps + 1})
+
+    def state_dict(self) -> State:
+        """Return everything the next step depends on, but for the student's weights and the arguments.
+
+        Views and order come anew from the seed, so no generator state is among it.
+        """
+        return {"steps": self.steps, "losses": self.losses, "optimiser": optimiser_state(self.optimiser)}
+
+    def run(
+        self,
+        images: Sequence[NDArray[np.float32]],
+        targets: Sequence[NDArray[np.float32]],
+        *,
+        deadline: float = math.inf,
+        progress: Callable[[int], None] | None = None,
+    ) -> float | None:
+        """Take the steps that are left; the student ends in evaluation mode.
+
+        Args:
+            images: (H, W, 3) float32 in [0, 1].
+            targets: (H, W, K) float32 probabilities; all zero where masked.
+            deadline: `time.monotonic()` after which no further step is taken.
+            progress: called with the number of steps just taken: 0 after each view, 1 after each step.
+
+        Returns:
+            Mean loss of the last tenth of the steps, nats a pixel; None where the deadline left no step.
+
+        Raises:
+            NotFiniteError: more than 2 plus a tenth of the losses were not finite.
+        """
+        student, settings = self.student.train(), self.settings
+        rng = np.random.default_rng(self.seed)
+        progress = progress or (lambda steps: None)
+        views = _views(student, images, targets, settings.views, rng, self.device, progress)
+        for batch in islice(_batches(views, settings.batch_size, rng), self.steps, None):
+            if self.steps == settings.steps or time.monotonic() > deadline:
+                break
+            levels = zip(*(view.inputs for view in batch), strict=True)
+            inputs = [torch.stack(level).to(self.device, torch.float32) for level in levels]
+            wanted = torch.stack([view.target for view in batch]).to(self.device, torch.float32)
+            logits = student.decode(inputs if student.frozen else student.encode(inputs[0]))
+            wanted = functional.interpolate(wanted, size=logits.shape[2:], mode="area")
+            loss = -(wanted * logits.log_softmax(1)).sum() / wanted.sum().clamp_min(1.0)
+            self.optimiser.zero_grad()
+            if loss.isfinite():
+                loss.backward()  # type: ignore[no-untyped-call]
+                self.losses.append(float(loss.detach()))
+            self.optimiser.step()  # without gradients it does nothing
+            self._schedule.step()
+            self.steps += 1
+            refused = self.steps - len(self.losses)
+            if refused > ALLOWED + ALLOWED_SHARE * self.steps:
+                raise NotFiniteError(
+                    f"step {self.steps} of the student: {refused} losses were not finite; start again with a "
+                    "lower student.learning_rate"
+                )
+            progress(1)
+        student.eval()
+        last = self.losses[-max(1, len(self.losses) // 10) :]
+        return float(np.mean(last)) if last else None
 
 
 @torch.no_grad()
@@ -171,6 +217,7 @@ def _views(
     n_views: int,
     rng: np.random.Generator,
     device: torch.device,
+    progress: Callable[[int], None],
 ) -> list[View]:
     """Return the plain images, then changed views of them, until all are there or the cache is full."""
     views: list[View] = []
@@ -190,6 +237,7 @@ def _views(
             planes = torch.from_numpy(target).permute(2, 0, 1)[None]
             wanted = functional.interpolate(planes, size=size, mode="area")
             views.append(View(inputs, wanted[0].half()))
+            progress(0)
             n_bytes += sum(2 * level.numel() for level in [*inputs, wanted])
             if n_bytes > _CACHE_BYTES:
                 return views

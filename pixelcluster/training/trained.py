@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,19 @@ from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack, cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import AnyGenerator, TrainingImage
-from pixelcluster.training.fit import Fit, Progress, best_fit
+from pixelcluster.training.fit import Fit, Progress
+from pixelcluster.training.refusals import NotFiniteError
+from pixelcluster.training.restarts import best_fit
+from pixelcluster.training.run import (
+    Run,
+    check_same_run,
+    fingerprints,
+    of_checkpoint,
+    restore_run,
+    run_state,
+)
+from pixelcluster.training.snapshots import Snapshots
+from pixelcluster.training.state_file import State
 
 if TYPE_CHECKING:
     from pixelcluster.training.student import Student
@@ -63,6 +75,7 @@ def fit_model(
     device: torch.device,
     deadline: float = math.inf,
     progress: Progress | None = None,
+    snapshots: Snapshots | None = None,
 ) -> TrainedModel:
     """Fit a model to images without labels.
 
@@ -75,53 +88,111 @@ def fit_model(
         device: where to compute.
         deadline: `time.monotonic()` to end at; the turn under way is finished.
         progress: called with step, objective, shares, steps_per_second, seconds_left.
+        snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
     Raises:
         PixelClusterError: no image, fewer label cells than clusters, or a stack that cannot be built.
+        Interrupted: a signal came; the run is saved.
     """
     if not images:
         raise PixelClusterError("no images to fit; give at least one")
+    saved = None if snapshots is None else snapshots.state
+    known = torch.empty(0) if snapshots is None else fingerprints(images, masks)
+    if saved is not None:
+        with of_checkpoint():
+            check_same_run(saved, config, seed, known)
     tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
-    targets = config.targets
     used = None if masks is None else [torch.from_numpy(mask) for mask in masks]
     if stack is None:
-        stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options)
-        stack.to(device).fit([tensor.to(device) for tensor in tensors], masks=used, seed=seed)
+        stack = _fitted_stack(tensors, used, config, seed, device, saved)
     training_images = [
         prepare(stack, tensor, None if used is None else used[index], device)
         for index, tensor in enumerate(tensors)
     ]
-    settings = config.student
-    now = time.monotonic()
-    chains_until = now + _CHAINS_SHARE * (deadline - now) if settings.enabled else deadline
-    fit = best_fit(
-        training_images, config, seed=seed, device=device, deadline=chains_until, progress=progress
-    )
-    rounds = settings.rounds if settings.enabled else 1
-    student: Student | None = None
-    for turn in range(rounds):
-        if turn:  # the clusters are learned; this settles what the student changed
-            fit.run(-(-config.training.epochs // 4), deadline=deadline, progress=progress)
-        if not settings.enabled or time.monotonic() > deadline:
-            break
-        from pixelcluster.training.student import Student, train_student  # brings timm, seconds to import
+    run = Run(seed)
+    if saved is not None:
+        with of_checkpoint():
+            run = restore_run(saved, training_images, config, device)
+    if saved is None or deadline < math.inf:
+        now = time.monotonic()
+        run.deadline = run.chains_until = deadline
+        if config.student.enabled:
+            run.chains_until = now + _CHAINS_SHARE * (deadline - now)
 
-        if student is None or student.n_clusters != fit.generator.n_clusters:
-            student = Student(fit.generator.n_clusters, settings, seed=seed)
-        labels = [_at_pixels(fit, index, image.shape[:2]) for index, image in enumerate(images)]
-        loss = train_student(
-            student, images, labels, settings, seed=seed + turn, device=device, deadline=deadline
+    def after(steps: int) -> None:
+        run.step += steps
+        if snapshots is not None:
+            snapshots.after_step(run.step, lambda: run_state(run, stack, config, known))
+
+    def after_visit(facts: Mapping[str, object]) -> None:
+        if progress is not None:
+            progress(facts)
+        after(1)
+
+    try:
+        fit = best_fit(
+            training_images,
+            config,
+            seed=seed,
+            device=device,
+            deadline=run.chains_until,
+            progress=after_visit,
+            at=run.starts,
         )
-        fit.history.append({"epoch": len(fit.history), "student_loss": loss})
-        if turn + 1 < rounds:
-            fit.restart(
-                [
-                    student_start(student, tensor[None].to(device), targets.label_stride)[0].cpu()
-                    for tensor in tensors
-                ]
-            )
+        while run.turn < (config.student.rounds if config.student.enabled else 1):
+            if run.turn and run.lessons is None:
+                # The clusters are learned; this settles what the student changed.
+                fit.run(-(-config.training.epochs // 4), deadline=run.deadline, progress=after_visit)
+            if not config.student.enabled or not fit.probabilities or time.monotonic() > run.deadline:
+                break
+            _teach(run, fit, images, after)
+            run.turn += 1
+    except NotFiniteError:
+        if snapshots is not None:
+            # Under a number of its own: the checkpoint before it may be the last good one.
+            snapshots.save(run.step + 1, run_state(run, stack, config, known))
+        raise
     found = fit.config.model_copy(update={"n_clusters": fit.generator.n_clusters})
-    return TrainedModel(found, stack, fit.generator.eval(), fit.prior, student, fit.history)
+    return TrainedModel(found, stack, fit.generator.eval(), fit.prior, run.student, fit.history)
+
+
+def _fitted_stack(
+    images: Sequence[Tensor],
+    masks: Sequence[Tensor] | None,
+    config: RunConfig,
+    seed: int,
+    device: torch.device,
+    saved: State | None,
+) -> TargetStack:
+    """Return the configured stack, fitted to images (3, H, W) or as a checkpoint has it."""
+    targets = config.targets
+    stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(device)
+    if saved is None:
+        return stack.fit([image.to(device) for image in images], masks=masks, seed=seed)
+    with of_checkpoint():
+        stack.load_state_dict(saved["stack"])
+    return stack
+
+
+def _teach(run: Run, fit: Fit, images: Sequence[FloatImage], after: Callable[[int], None]) -> None:
+    """Train the student on the chains; before another turn start the chains anew with what it says."""
+    from pixelcluster.training.student import Lessons, Student  # brings timm, seconds to import
+
+    config, settings = fit.config, fit.config.student
+    if run.student is None or run.student.n_clusters != fit.generator.n_clusters:
+        run.student = Student(fit.generator.n_clusters, settings, seed=run.seed)
+    if run.lessons is None:
+        run.lessons = Lessons(run.student, settings, seed=run.seed + run.turn, device=fit.device)
+    labels = [_at_pixels(fit, index, image.shape[:2]) for index, image in enumerate(images)]
+    loss = run.lessons.run(images, labels, deadline=run.deadline, progress=after)
+    run.lessons = None
+    fit.history.append({"epoch": len(fit.history), "student_loss": loss})
+    if run.turn + 1 < settings.rounds:
+        tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
+        stride = config.targets.label_stride
+        fit.restart(
+            [student_start(run.student, one[None].to(fit.device), stride)[0].cpu() for one in tensors]
+        )
 
 
 def prepare(stack: TargetStack, image: Tensor, mask: Tensor | None, device: torch.device) -> TrainingImage:
@@ -140,7 +211,9 @@ def student_start(student: Student, images: Tensor, label_stride: int) -> Tensor
 
 
 def _at_pixels(fit: Fit, index: int, size: tuple[int, int]) -> FloatImage:
-    """Return the chains' probabilities of an image at its pixels, (H, W, K); 0 where masked."""
+    """Return the chains' probabilities of an image at its pixels, (H, W, K); 0 where masked or not finite."""
+    if index not in fit.probabilities:
+        return np.zeros((*size, fit.generator.n_clusters), np.float32)
     probabilities = fit.probabilities[index].float()[None]
     grown = functional.interpolate(probabilities, size=size, mode="bilinear", align_corners=False)
     mask = functional.interpolate(fit.images[index].mask[None, None].float(), size=size)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from pixelcluster.cli.main import cli
-from pixelcluster.cli.progress import live_line, track, training_line
+from pixelcluster.cli.progress import live_line, share_bar, track, training_line
 
 
 @pytest.fixture
@@ -73,3 +73,9 @@ def test_progress_is_quiet_when_piped(capfd: pytest.CaptureFixture[str]) -> None
         show({"step": 1})
     assert list(track(iter([1, 2]), 2, "x")) == [1, 2]
     assert capfd.readouterr().out == ""
+
+
+def test_a_share_bar_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with share_bar("segmenting") as show:
+        show(0.5)
+    assert capsys.readouterr() == ("", "")

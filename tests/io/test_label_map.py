@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 import pytest
 import skimage.io
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from pixelcluster.errors import PixelClusterError
@@ -17,6 +18,7 @@ from pixelcluster.io.label_map import (
     label_format,
     palette_with_ids,
     read_label_map,
+    read_label_names,
     read_label_palette,
 )
 from pixelcluster.render.palette import categorical
@@ -134,3 +136,72 @@ def test_label_format_by_suffix() -> None:
     assert [label_format(f"x.{s}") for s in ("png", "TIF", "tiff", "npz")] == ["png", "tif", "tif", "npz"]
     with pytest.raises(PixelClusterError, match=r"\.jpg"):
         label_format("x.jpg")
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.npz", "wide.png"])
+def test_names_come_back(tmp_path, name) -> None:
+    from pixelcluster.io.label_map import read_label_names
+
+    n_ids = 300 if name == "wide.png" else 3
+    labels = np.arange(n_ids, dtype=np.int32).reshape(1, -1)
+    names = ("sky", "", "Straße", *[""] * (n_ids - 3))
+    path = tmp_path / name
+    palette = np.zeros((n_ids, 3), np.uint8)
+    encode_label_map(path, labels, palette, path.suffix[1:], names=names)
+    assert read_label_names(path) == names
+    encode_label_map(path, labels, palette, path.suffix[1:])
+    assert read_label_names(path) == ()
+    np.testing.assert_array_equal(read_label_map(path), labels)
+
+
+def save_npz(path: Path, **extra: np.ndarray) -> Path:
+    np.savez_compressed(path, **{"label_map": np.zeros((4, 5), np.int32), **extra})
+    return path
+
+
+def test_hostile_arrays_beside_a_label_map_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    for extra, words in [
+        ({"palette": np.zeros((40_000_000, 3), np.uint8)}, "palette is uint8"),  # swells from a few kB
+        ({"palette": np.zeros((3, 4), np.uint8)}, "wanted uint8"),
+        ({"palette": np.array([{}])}, "palette is object"),
+    ]:
+        with pytest.raises(PixelClusterError, match=words):
+            read_label_palette(save_npz(path, **extra))
+    for extra, words in [
+        ({"names": np.array(["a"] * 3, "<U2000000")}, "names is"),
+        ({"names": np.arange(3)}, "names is int64"),
+        ({"names": np.array(None)}, "names is object"),
+    ]:
+        with pytest.raises(PixelClusterError, match=words):
+            read_label_names(save_npz(path, **extra))
+    content = save_npz(path, palette=np.arange(30, dtype=np.uint8).reshape(10, 3)).read_bytes()
+    place = content.index(b"palette.npy") + 60
+    path.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
+    with pytest.raises(PixelClusterError, match="cannot be read as NPZ"):
+        read_label_palette(path)
+
+
+def test_ids_that_32_bits_do_not_hold_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError, match="holds the id 4294967301"):
+        read_label_map(save_npz(tmp_path / "x.npz", label_map=np.array([[1, 2**32 + 5]])))
+    with pytest.raises(PixelClusterError, match="negative"):
+        read_label_map(save_npz(tmp_path / "x.npz", label_map=np.array([[1, -5]])))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_any_label_map_comes_back_from_every_format(tmp_path: Path, data: st.DataObject) -> None:
+    file_format = data.draw(st.sampled_from(["png", "tif", "npz"]))
+    largest = data.draw(
+        st.sampled_from([1, 2, 16, 200, 255, 256, 65_535] + [70_000] * (file_format != "png"))
+    )
+    shape = data.draw(st.tuples(st.integers(1, 9), st.integers(1, 9)))
+    labels = data.draw(arrays(np.int64, shape, elements=st.integers(0, largest)))
+    n_colours = min(int(labels.max()) + 1, 256)
+    palette = np.arange(3 * n_colours).astype(np.uint8).reshape(-1, 3)
+    path = tmp_path / f"x.{file_format}"
+    encode_label_map(path, labels, palette, file_format)
+    back = read_label_map(path)
+    assert back.dtype == np.int32
+    np.testing.assert_array_equal(back, labels)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import os
 import struct
+import warnings
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.read import list_images, read_image
@@ -245,6 +246,30 @@ def test_the_pixel_cap_is_compared_before_decoding(tmp_path: Path) -> None:
     assert "--max-pixels" in message
     assert read_image(tmp_path / "small.png", max_pixels=100).shape == (10, 10, 3)
     assert before == Image.MAX_IMAGE_PIXELS
+
+
+def test_a_frame_larger_than_the_header_says_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pillow warns of it while it decodes; ours is the size in the header, which is small."""
+    path = tmp_path / "bomb.png"
+    Image.fromarray(ramp()).save(path)
+
+    def load(image: Image.Image) -> None:
+        warnings.warn(
+            "Image size (99999999 pixels) exceeds limit", Image.DecompressionBombWarning, stacklevel=2
+        )
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    assert "larger than the cap" in error_of(path)
+
+
+def test_a_compressed_text_that_swells_is_refused(tmp_path: Path) -> None:
+    note = PngImagePlugin.PngInfo()
+    note.add_text("Comment", "x" * 70_000_000, zip=True)
+    Image.fromarray(ramp()).save(tmp_path / "text.png", pnginfo=note)
+    assert (tmp_path / "text.png").stat().st_size < 100_000
+    assert "damaged or truncated" in error_of(tmp_path / "text.png")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

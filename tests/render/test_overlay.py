@@ -66,3 +66,14 @@ def test_share_text() -> None:
         "34 %",
         "100 %",
     ]
+
+
+def test_names_stand_in_the_legend() -> None:
+    palette = np.array([[200, 0, 0], [0, 200, 0]], dtype=np.uint8)
+    picture = Image.new("RGB", (300, 60))
+    plain = with_legend(picture, palette, [0.5, 0.5], text_size=12)
+    named = with_legend(picture, palette, [0.5, 0.5], ["sky", ""], text_size=12)
+    long = with_legend(picture, palette, [0.5, 0.5], ["y" * 60, ""], text_size=12)
+    assert plain.size == named.size
+    assert np.asarray(plain).astype(int).sum() > np.asarray(named).astype(int).sum()  # more ink
+    assert long.width <= 330

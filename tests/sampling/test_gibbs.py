@@ -244,6 +244,63 @@ def test_marginals_are_the_enumerated_ones() -> None:
     assert gibbs.entropy(torch.full((1, 4, 1, 1), 0.25)).item() == pytest.approx(math.log(4))
 
 
+@pytest.mark.parametrize("alpha", [None, 0.5])
+def test_clamped_cells_leave_the_enumerated_posterior_of_the_others(alpha) -> None:
+    """Two of six cells are known: the rest has the law of all maps that agree with them."""
+    n_clusters, size = 3, (2, 3)
+    random = torch.Generator().manual_seed(2)
+    evidence = torch.randn(1, n_clusters, *size, generator=random)
+    pi = torch.tensor([0.5, 0.2, 0.3])
+    prior = LabelPrior(pi, concentration=alpha, potts_weight=0.7)
+    clamp = torch.tensor([[[2, -1, -1], [-1, -1, 0]]])
+    maps = all_maps(n_clusters, *size)
+    mask = torch.ones(size, dtype=torch.bool)
+    log_joint = torch.tensor(
+        [brute_force_log_prior(y, pi, None, alpha, 0.7, None, None, mask) for y in maps]
+    ) + evidence[0].gather(0, maps).flatten(1).sum(1)
+    agrees = (maps[:, 0, 0] == 2) & (maps[:, 1, 2] == 0)
+    law = log_joint.where(agrees, -torch.inf).softmax(0)
+    exact = torch.stack([(law[:, None, None] * (maps == k)).sum(0) for k in range(n_clusters)])
+
+    n_chains = 2000
+    labels = torch.randint(n_clusters, (n_chains, *size), generator=random)
+    graph = PixelGrid(*size)
+    streams = Streams(0, range(n_chains))
+    total = torch.zeros(n_chains, n_clusters, *size)
+    for index in range(20):
+        labels, _ = gibbs.sweep(
+            streams,
+            labels,
+            evidence.expand(n_chains, -1, -1, -1),
+            prior,
+            graph,
+            clamp=clamp.expand(n_chains, -1, -1),
+            conditionals=total if index >= 10 else None,
+        )
+        assert (labels[:, 0, 0] == 2).all()
+        assert (labels[:, 1, 2] == 0).all()
+    torch.testing.assert_close(total.mean(0) / 10, exact, atol=0.015, rtol=0)
+
+
+def test_clamped_cells_stay_at_temperature_zero_and_the_rest_is_the_mode() -> None:
+    evidence = torch.zeros(1, 2, 1, 5)
+    evidence[0, 1] = -0.5  # alone, every cell would take 0
+    clamp = torch.tensor([[[1, -1, -1, -1, 1]]])
+    labels = torch.zeros(1, 1, 5, dtype=torch.int64)
+    prior = LabelPrior(torch.tensor([0.5, 0.5]), potts_weight=1.0)
+    for _ in range(4):
+        labels, _ = gibbs.sweep(
+            Streams(0, [0]), labels, evidence, prior, PixelGrid(1, 5), temperature=0, clamp=clamp
+        )
+    assert labels.tolist() == [[[1, 0, 0, 0, 1]]]
+    strong = LabelPrior(torch.tensor([0.5, 0.5]), potts_weight=1.2)
+    one = torch.tensor([[[1, -1, 1, -1, 1]]])
+    labels, _ = gibbs.sweep(
+        Streams(0, [0]), labels, evidence, strong, PixelGrid(1, 5), temperature=0, clamp=one
+    )
+    assert labels.tolist() == [[[1, 1, 1, 1, 1]]]
+
+
 def test_mean_field_is_exact_without_interactions_and_its_bound_never_falls() -> None:
     evidence = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     pi = torch.tensor([0.5, 0.3, 0.2])

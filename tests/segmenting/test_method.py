@@ -11,7 +11,7 @@ import pytest
 
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.method import Method, make_segmenter
+from pixelcluster.segmenting.method import Method, Segmenter
 from pixelcluster.segmenting.segmentation import Segmentation
 
 
@@ -48,21 +48,21 @@ def estimator(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_model_is_loaded_once_for_all_images(photo: Callable[..., Path], tmp_path: Path) -> None:
-    one = make_segmenter(Method(model=tmp_path, mode="exact", seed=4, device="cpu", probabilities=True))
+    one = Segmenter(Method(model=tmp_path, mode="exact", seed=4, device="cpu", probabilities=True)).image
     one(photo("a.png"))
     one(photo("b.png"))
     assert FakeModel.loads == [(tmp_path, {"device": "cpu", "seed": 4})]
-    assert FakeModel.predictions == [{"mode": "exact", "probabilities": True}] * 2
+    assert FakeModel.predictions == [{"mode": "exact", "probabilities": True, "scribbles": None}] * 2
 
 
 def test_the_pixel_cap_holds_with_a_model(photo: Callable[..., Path], tmp_path: Path) -> None:
     with pytest.raises(PixelClusterError, match="over the cap"):
-        make_segmenter(Method(model=tmp_path, max_pixels=100))(photo("a.png"))
+        Segmenter(Method(model=tmp_path, max_pixels=100)).image(photo("a.png"))
 
 
 @pytest.mark.parametrize("method", [Method(stack="rgb", n_clusters=3), Method(mode="exact", n_clusters=3)])
 def test_a_stack_or_exact_mode_fits_the_generator(photo: Callable[..., Path], method: Method) -> None:
-    make_segmenter(method)(photo("a.png"))
+    Segmenter(method).image(photo("a.png"))
     (options,) = FakeModel.fitted
     config = options["config"]
     assert (config.n_clusters, config.student.enabled, options["seed"]) == (3, False, 0)
@@ -71,5 +71,5 @@ def test_a_stack_or_exact_mode_fits_the_generator(photo: Callable[..., Path], me
 
 
 def test_a_model_chooses_the_mode_unless_told(photo: Callable[..., Path], tmp_path: Path) -> None:
-    make_segmenter(Method(model=tmp_path))(photo("a.png"))
-    assert FakeModel.predictions == [{"mode": None, "probabilities": False}]
+    Segmenter(Method(model=tmp_path)).image(photo("a.png"))
+    assert FakeModel.predictions == [{"mode": None, "probabilities": False, "scribbles": None}]

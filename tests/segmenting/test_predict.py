@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from pixelcluster.metrics.matching import Confusion
-from pixelcluster.segmenting import predict
+from pixelcluster.segmenting import blend, predict
+from pixelcluster.segmenting.blend import blended_rows
 from pixelcluster.segmenting.predict import label_image, predict_log_probabilities
 from pixelcluster.training.trained import fit_model
 from tests.synthetic import settings, textures
@@ -28,8 +29,20 @@ def native():
 
 @pytest.fixture
 def small_tiles(monkeypatch):
-    monkeypatch.setattr(predict, "_TILE", 96)
-    monkeypatch.setattr(predict, "_OVERLAP", 32)
+    monkeypatch.setattr(predict, "TILE", 96)
+    monkeypatch.setattr(predict, "OVERLAP", 32)
+
+
+def tiled(model, image, stride):
+    """The blended label grid of an image, in tiles of 96 pixels."""
+
+    def answer(rows, columns):
+        return predict.tile_log_probabilities(
+            model, image[rows, columns], rows, image.shape[0], mode="exact", seed=0, device=CPU
+        )
+
+    strips = blended_rows(*image.shape[:2], answer, stride=stride, tile=96, overlap=32)
+    return torch.cat([*strips], 1)
 
 
 def label(model, image, mode="exact", **options):
@@ -39,7 +52,7 @@ def label(model, image, mode="exact", **options):
 def test_tiles_agree_with_the_whole(native, small_tiles, monkeypatch) -> None:
     image, truth = (part[0] for part in textures(1, side=224, seed=5))
     tiled, _ = label(native, image)
-    monkeypatch.setattr(predict, "_TILE", 1000)
+    monkeypatch.setattr(predict, "TILE", 1000)
     whole, _ = label(native, image)
     assert (tiled == whole).mean() > 0.97
     confusion = Confusion(3, 3)
@@ -61,7 +74,7 @@ def test_every_pixel_is_covered_whatever_the_size(native, small_tiles, monkeypat
 
     monkeypatch.setattr(predict, "predict_log_probabilities", place)
     monkeypatch.setattr(native.stack, "label_stride", stride)
-    blended = predict._tiled(native, image, mode="exact", seed=0, device=CPU)
+    blended = tiled(native, image, stride)
     whole = place(None, image)
     # The last cell of a tile may hold fewer pixels than the cell of the whole image.
     torch.testing.assert_close(blended, whole, atol=stride / 512, rtol=0)
@@ -78,9 +91,7 @@ def test_rows_of_a_tile_keep_their_place_in_the_image(native, small_tiles, monke
         return position.expand(-1, -1, -(-tile.shape[1] // 4))
 
     monkeypatch.setattr(predict, "predict_log_probabilities", unary)
-    blended = predict._tiled(
-        model, np.zeros((200, 40, 3), dtype=np.float32), mode="exact", seed=0, device=CPU
-    )
+    blended = tiled(model, np.zeros((200, 40, 3), dtype=np.float32), 4)
     assert len(seen) > 1
     torch.testing.assert_close(
         blended, model.prior.position((50, 10)).expand(-1, -1, 10), atol=1e-4, rtol=1e-4
@@ -110,30 +121,11 @@ def test_any_shape(native, shape) -> None:
     assert np.isfinite(soft).all()
 
 
-def test_strips_are_the_bilinear_growth_of_the_whole(monkeypatch) -> None:
-    logs = torch.randn(3, 9, 13, generator=torch.Generator().manual_seed(0))
-    monkeypatch.setattr(predict, "_STRIP_PIXELS", 5 * 61)
-    strips = [*predict._grown(logs, 40, 61)]
-    assert [rows.stop - rows.start for rows, _ in strips] == [5] * 8
-    wanted = nn.functional.interpolate(logs[None], size=(40, 61), mode="bilinear", align_corners=False)[0]
-    torch.testing.assert_close(torch.cat([values for _, values in strips], 1), wanted, atol=1e-4, rtol=1e-4)
-
-
 def test_memory_does_not_grow_with_clusters_times_pixels(native, monkeypatch) -> None:
-    monkeypatch.setattr(predict, "_STRIP_PIXELS", 1000)
-    sizes = []
-    original = predict._grown
-
-    def watched(*args):
-        for rows, values in original(*args):
-            sizes.append(values.numel())
-            yield rows, values
-
-    monkeypatch.setattr(predict, "_grown", watched)
-    labels, soft = label(native, np.random.default_rng(0).random((80, 100, 3), dtype=np.float32))
-    assert soft is None
-    assert labels.shape == (80, 100)
-    assert max(sizes) <= 3 * 1000
+    monkeypatch.setattr(blend, "_STRIP_PIXELS", 1000)
+    image = np.random.default_rng(0).random((80, 100, 3), dtype=np.float32)
+    strips = predict.pixel_log_probabilities(native, image, mode="exact", seed=0, device=CPU)
+    assert max(values.numel() for _, values in strips) <= 3 * 1000
 
 
 class Half(nn.Module):
@@ -164,3 +156,36 @@ def test_masked_pixels_are_no_evidence(native) -> None:
     ]
     assert logs[0].shape == (3, 16, 16)
     assert not torch.allclose(logs[0][:, :, 12:], logs[1][:, :, 12:], atol=0.1)
+
+
+@pytest.mark.parametrize("side", [None, 96])
+def test_known_labels_stay_and_their_neighbours_follow(native, side) -> None:
+    image = textures(1, side=128, seed=3)[0][0]
+    targets = native.config.targets.model_copy(update={"image_side": side})
+    strong = replace(native.prior, potts_weight=3.0)
+    model = replace(native, prior=strong, config=native.config.model_copy(update={"targets": targets}))
+    before, _ = label(model, image)
+    other = (int(before[64, 64]) + 1) % 3
+    scribbles = np.full(image.shape[:2], -1, np.int32)
+    scribbles[40:88:2, 40:88] = other
+    after, soft = label(model, image, scribbles=scribbles, probabilities=True)
+    known = scribbles >= 0
+    assert (after[known] == other).all()
+    np.testing.assert_allclose(soft[other][known], 1, atol=1e-5)
+    free = ~known & (np.add.outer(np.arange(128), np.arange(128)) >= 0)
+    free[:44], free[84:], free[:, :44], free[:, 84:] = False, False, False, False
+    assert (after[free] == other).mean() > 0.99 > (before[free] == other).mean()
+
+
+def test_a_student_alone_cannot_follow_so_the_chains_do(native) -> None:
+    image = textures(1, side=64, seed=3)[0][0]
+    scribbles = np.full((64, 64), -1, np.int32)
+    scribbles[30:34, 30:34] = 2
+    asked = replace(native, student=Half())
+    logs = [
+        predict_log_probabilities(asked, image, mode="fast", seed=0, device=CPU, scribbles=marks)
+        for marks in (None, scribbles)
+    ]
+    assert logs[0].shape == (3, 64, 64)
+    assert logs[1].shape == (3, 16, 16)
+    assert logs[1][2, 8, 8] == 0

@@ -7,9 +7,10 @@ import pytest
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.boundaries import boundary_strength, region_graph, watershed_atoms
 from pixelcluster.segmenting.evidence import GRID_CELLS, grid_shape, image_evidence, soft_codes
+from pixelcluster.segmenting.heads import SHARE_FLOOR, fit_heads
 from pixelcluster.segmenting.hierarchy import head_residual, merge_regions, region_statistics
 from pixelcluster.segmenting.linking import link_clusters, split_clusters
-from pixelcluster.segmenting.pixel_field import SHARE_FLOOR, fit_heads, label_probabilities, map_labels
+from pixelcluster.segmenting.pixel_field import label_probabilities, map_labels
 from pixelcluster.segmenting.single import segment_image
 
 
@@ -243,7 +244,8 @@ def test_split_gives_every_colour_its_cluster() -> None:
 
 def test_conditionals_equal_the_formula_on_a_small_map() -> None:
     """Every conditional of a 3 x 3 map, term by term, without the vectorised code."""
-    from pixelcluster.segmenting.pixel_field import CONTRAST, POTTS, TEMPER
+    from pixelcluster.segmenting.heads import TEMPER
+    from pixelcluster.segmenting.pixel_field import CONTRAST, POTTS
 
     generator = np.random.default_rng(8)
     x = generator.normal(40, 6, (3, 3, 3)).astype(np.float32)
@@ -273,7 +275,11 @@ def test_sweeps_do_not_depend_on_the_strips(
 ) -> None:
     image, truth = disc
     start = (np.roll(truth, 1, axis=1)).astype(np.int32)
-    evidence, channels = image_evidence(image)
+    evidence, project = image_evidence(image)
+
+    def channels(first: int, last: int) -> np.ndarray:
+        return project(image[first:last])
+
     heads = fit_heads(truth, region_statistics(truth, evidence))
     whole, changed = map_labels(start, channels, heads)
     assert changed[0] > 0

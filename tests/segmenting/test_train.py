@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,20 +11,34 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.read import read_image
 from pixelcluster.segmenting.segmentation import Segmentation
-from pixelcluster.segmenting.train import Training, train_folder
+from pixelcluster.segmenting.train import Keeping, Training, resume_folder, train_folder
+from pixelcluster.stopping import Interrupted, StopSignals
+from pixelcluster.training.snapshots import Snapshots
 
 
 class FakeModel:
     """Keeps the calls of the estimator; predicts halves."""
 
+    during: Callable[[Snapshots], None] | None = None
+
     def __init__(self, **options: Any) -> None:
         self.options = options
 
-    def fit(self, folder: Path, *, minutes: float | None, progress: Callable[..., None] | None) -> FakeModel:
-        self.fitted = (folder, minutes)
+    def fit(
+        self,
+        folder: Path,
+        *,
+        minutes: float | None,
+        progress: Callable[..., None] | None,
+        snapshots: Snapshots,
+    ) -> FakeModel:
+        self.fitted, self.snapshots = (folder, minutes), snapshots
+        if FakeModel.during is not None:
+            FakeModel.during(snapshots)
         if progress is not None:
             progress({"step": 1})
         return self
@@ -39,6 +54,7 @@ class FakeModel:
 
 @pytest.fixture(autouse=True)
 def fake_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeModel, "during", None)
     module = ModuleType("pixelcluster.estimator")
     module.PixelCluster = FakeModel  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "pixelcluster.estimator", module)
@@ -73,3 +89,69 @@ def test_refusals_come_before_the_work(photo: Callable[[str], Path], tmp_path: P
         with pytest.raises(PixelClusterError, match=word):
             train_folder(folder, output, Training())
     assert not (tmp_path / "out").exists()
+
+
+def test_checkpoints_are_there_during_a_run_and_gone_after_it(
+    photo: Callable[[str], Path], tmp_path: Path
+) -> None:
+    photo("in/a.png")
+    (tmp_path / "out" / "checkpoints").mkdir(parents=True)
+    old = tmp_path / "out" / "checkpoints" / "step-000000900.safetensors"
+    old.touch()
+
+    def during(snapshots: Snapshots) -> None:
+        assert not old.exists()  # a new run does not go on from another's
+        assert snapshots.every == 90
+        snapshots.save(7, {"step": 7})
+        assert [path.name for path in snapshots.folder.iterdir()] == ["step-000000007.safetensors"]
+
+    FakeModel.during = during
+    train_folder(tmp_path / "in", tmp_path / "out", Training(), overwrite=True, keeping=Keeping(1.5))
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_resuming_takes_everything_from_the_checkpoint(photo: Callable[[str], Path], tmp_path: Path) -> None:
+    photo("in/a.png")
+    caller = {"folder": str(tmp_path / "in"), "device": "cpu"}
+    state = {"step": 7, "seed": 5, "config": RunConfig(n_clusters=4).model_dump(mode="json")}
+    Snapshots(tmp_path / "out" / "checkpoints", every=1, caller=caller).save(7, state)
+    model = resume_folder(tmp_path / "out", minutes=2)
+    assert model.options == {"config": RunConfig(n_clusters=4), "seed": 5, "device": "cpu"}
+    assert model.fitted == (tmp_path / "in", 2)
+    assert model.snapshots.state["step"] == 7
+    assert (tmp_path / "out" / "samples.png").exists()
+    with pytest.raises(PixelClusterError, match="no checkpoint to resume"):
+        resume_folder(tmp_path / "out")
+
+
+def test_a_model_that_moved_and_a_folder_that_is_gone(photo: Callable[[str], Path], tmp_path: Path) -> None:
+    photo("moved/a.png")
+    caller = {"folder": str(tmp_path / "gone"), "device": "cpu"}
+    state = {"step": 7, "seed": 5, "config": {}}
+    Snapshots(tmp_path / "out" / "checkpoints", every=1, caller=caller).save(7, state)
+    with pytest.raises(PixelClusterError, match="gone: is no folder"):
+        resume_folder(tmp_path / "out")
+    assert resume_folder(tmp_path / "out", folder=tmp_path / "moved").fitted[0] == tmp_path / "moved"
+
+
+def test_a_signal_after_the_last_step_still_writes_the_model(
+    photo: Callable[[str], Path], tmp_path: Path
+) -> None:
+    photo("in/a.png")
+
+    def during(snapshots: Snapshots) -> None:
+        snapshots.after_step(1, dict)
+        signal.raise_signal(signal.SIGTERM)
+
+    FakeModel.during = during
+    with StopSignals() as stop, pytest.raises(Interrupted, match="the model is in") as caught:
+        train_folder(tmp_path / "in", tmp_path / "out", Training(), keeping=Keeping(stop=stop))
+    assert caught.value.exit_code == 143
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+
+
+def test_a_run_that_was_begun_is_pointed_at(photo: Callable[[str], Path], tmp_path: Path) -> None:
+    photo("in/a.png")
+    Snapshots(tmp_path / "out" / "checkpoints", every=1, caller={}).save(7, {})
+    with pytest.raises(PixelClusterError, match="--resume"):
+        train_folder(tmp_path / "in", tmp_path / "out", Training())

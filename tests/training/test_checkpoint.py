@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.predict import label_image
+from pixelcluster.training import checkpoint
 from pixelcluster.training.checkpoint import load_model, save_model
 from pixelcluster.training.trained import fit_model
 from tests.synthetic import settings, textures
@@ -118,7 +120,11 @@ def test_a_cut_file_is_refused(folder, keep) -> None:
         (lambda t: t.pop("generator.heads"), "generator does not fit config.yaml"),
         (lambda t: t.pop("prior.proportions"), "holds no model of 3 clusters"),
         (lambda t: t.update({"prior.proportions": torch.full((4,), 0.25)}), "holds no model of 3 clusters"),
-        (lambda t: t.update({"prior.rows": torch.full((8, 4), 0.25)}), "rows have shape"),
+        (lambda t: t.update({"prior.rows": torch.full((8, 4), 0.25)}), "prior.rows is"),
+        (lambda t: t.update({"prior.rows": torch.ones(8, 3, dtype=torch.int64)}), "prior.rows is"),
+        (lambda t: t["prior.proportions"].fill_(torch.nan), "prior.proportions is not finite"),
+        (lambda t: t["generator.heads"].fill_(torch.inf), "generator.heads is not finite"),
+        (lambda t: t.update({"generator.heads": t["generator.heads"].double()}), "generator does not fit"),
         (lambda t: t.update({"generator.heads": torch.zeros(3, 2, 5)}), "generator does not fit"),
         (lambda t: t.update({"stack.mean": torch.zeros(2)}), "stack does not fit"),
         (lambda t: t.update({"generator.more": torch.zeros(2)}), "generator does not fit"),
@@ -145,6 +151,43 @@ def test_changed_settings_are_refused(folder) -> None:
         (folder / "config.yaml").write_text(yaml.safe_dump(values | change))
         with pytest.raises(PixelClusterError, match=words):
             load_model(folder, CPU)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"generator": {"width": 10**9}},
+        {"generator": {"latent_channels": 10**9}},
+        {"generator": {"form": "convolutional", "width": 10**8}},
+        {"targets": {"stack": "patches", "options": {"patches": {"n_atoms": 10**8}}}},
+        {"targets": {"stack": "patches", "options": {"patches": {"patch_size": 10**5}}}},
+    ],
+)
+def test_settings_that_ask_for_more_memory_than_the_file_are_refused_first(folder, change) -> None:
+    values = yaml.safe_load((folder / "config.yaml").read_text())
+    (folder / "config.yaml").write_text(yaml.safe_dump(values | change))
+    with pytest.raises(PixelClusterError, match="does not fit"):
+        load_model(folder, CPU)
+
+
+def test_a_model_is_replaced_whole_or_not_at_all(saved, folder, monkeypatch) -> None:
+    _, model, _ = saved
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(checkpoint, "flush", full)
+    with pytest.raises(PixelClusterError, match="No space left"):
+        save_model(replace(model, history=[]), folder)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    monkeypatch.undo()
+    order, rename = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda old, new: (order.append(new.name), rename(old, new)))
+    real = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path, **kw: (order.append(f"-{path.name}"), real(path, **kw)))
+    save_model(replace(model, history=[]), folder)
+    assert order == ["-config.yaml", "model.safetensors", "metrics.jsonl", "config.yaml"]
 
 
 def test_folders_without_a_model(folder, tmp_path_factory) -> None:

@@ -10,7 +10,9 @@ import torch
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
-from pixelcluster.training.fit import Fit, best_fit
+from pixelcluster.training.fit import Fit
+from pixelcluster.training.refusals import NotFiniteError
+from pixelcluster.training.restarts import best_fit
 from tests.synthetic import cells, settings
 
 CPU = torch.device("cpu")
@@ -197,8 +199,50 @@ def test_a_loss_that_is_not_finite_stops_the_run() -> None:
     fit = Fit(images, settings(), seed=0, device=CPU)
     with torch.no_grad():
         fit.generator.shared.fill_(torch.inf)
-    with pytest.raises(PixelClusterError, match="not finite"):
-        fit.run(1)
+    with pytest.raises(NotFiniteError, match=r"step 4: 4 of 4 visits .* parameters are not finite"):
+        fit.run(3)
+
+
+def test_an_image_that_turns_bad_is_left_out_and_named() -> None:
+    images, labels = cells(12)
+    fit = Fit(images, settings(), seed=0, device=CPU)
+    fit.run(2)
+    fit.images[7].targets[0, 3, 3] = torch.nan
+    fit.run(2)
+    assert fit.history[-1]["refused"] == 2
+    assert fit.refusals.images == {7: 2}
+    assert all(parameter.isfinite().all() for parameter in fit.generator.parameters())
+    assert accuracy(fit, labels) > 0.9
+    with pytest.raises(NotFiniteError, match="targets of image 8 are not finite"):
+        for _ in range(3):
+            fit.images[_].targets[0, 0, 0] = torch.inf
+            fit.run(1)
+
+
+def test_a_broken_chain_starts_again() -> None:
+    images, _ = cells(3)
+    fit = Fit(images, settings(generator={"latent_stride": 4}), seed=0, device=CPU)
+    fit.run(1)
+    z, label_map, _ = fit.chains.get([1])
+    fit.chains.put([1], torch.full_like(z, torch.nan), label_map)
+    fit.run(2)
+    assert fit.refusals.images == {1: 1}
+    assert fit.chains.get([1])[0].isfinite().all()
+    assert math.isfinite(fit.objective)
+
+
+def test_a_loss_that_is_not_finite_once_changes_no_parameter(monkeypatch) -> None:
+    images, _ = cells(2)
+    fit = Fit(images, settings(), seed=0, device=CPU)
+    before = {name: value.clone() for name, value in fit.generator.state_dict().items()}
+    real = fit.generator.log_likelihood
+    monkeypatch.setattr(fit.generator, "log_likelihood", lambda *args: real(*args) * torch.nan)
+    fit.visit([0, 1])
+    assert fit.refusals.images == {0: 1, 1: 1}
+    assert all(torch.equal(value, before[name]) for name, value in fit.generator.state_dict().items())
+    monkeypatch.undo()
+    fit.run(1)
+    assert not torch.equal(fit.generator.heads, before["heads"])
 
 
 def test_annealing_halves_sigma() -> None:

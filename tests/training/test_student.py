@@ -6,7 +6,7 @@ import torch
 from pixelcluster.config import StudentSettings
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.training.checkpoint import load_model, save_model
-from pixelcluster.training.student import Student, train_student
+from pixelcluster.training.student import Lessons, Student
 from pixelcluster.training.trained import fit_model
 from tests.synthetic import settings, textures
 
@@ -28,12 +28,11 @@ def test_the_student_learns_what_the_chains_say() -> None:
     student = Student(2, options, seed=1)
     same = Student(2, options, seed=1)
     assert all(torch.equal(a, b) for a, b in zip(student.parameters(), same.parameters(), strict=True))
-    shares = []
-    loss = train_student(
-        student, images, targets, options, seed=0, device=torch.device("cpu"), progress=shares.append
-    )
+    steps = []
+    lessons = Lessons(student, options, seed=0, device=torch.device("cpu"))
+    loss = lessons.run(images, targets, progress=steps.append)
     assert loss < 0.5 * np.log(2)
-    assert shares[-1] == 1
+    assert steps == [0] * 8 + [1] * 30  # two views of four images, then the steps
     assert not student.training
     with torch.no_grad():
         logits = student(torch.from_numpy(images[1][:50, :61]).permute(2, 0, 1)[None])

@@ -1,0 +1,34 @@
+"""`pixelcluster name`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pixelcluster.cli import params
+from pixelcluster.errors import PixelClusterError, show_path
+
+
+@click.command("name", no_args_is_help=True)
+@click.argument("model", type=params.PATH, metavar="MODEL")
+@click.argument("names", nargs=-1, required=True, metavar="ID=NAME...")
+def command(model: Path, names: tuple[str, ...]) -> None:
+    """Name clusters of a trained model: legends, tables and label maps then show the names.
+
+    \b
+    Examples:
+        pixelcluster name model/ 0=sky "3=wet road"
+        pixelcluster name model/ 3=          takes the name away
+    """
+    from pixelcluster.segmenting.relabel import name_clusters
+
+    for i, name in name_clusters(model, dict(map(_parse, names))).clusters.names.items():
+        click.echo(f"{i}  {name}")
+
+
+def _parse(text: str) -> tuple[int, str]:
+    number, equals, name = text.partition("=")
+    if not equals or not number.strip().isdecimal():
+        raise PixelClusterError(f"{show_path(text)}: is not ID=NAME, such as 0=sky")
+    return int(number), name.strip()

@@ -1,0 +1,48 @@
+"""Windows of rasters as arrays: where to sample, and averages and gaps of pixels that may be invalid."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+
+def average_valid(
+    values: Float, valid: Bool, shape: tuple[int, int], least: float = 0.5
+) -> tuple[Float, Bool]:
+    """Average the valid pixels of (H, W, D) to (h, w, D); valid where at least a share of the pixels is."""
+    import cv2  # takes longer to import than most commands take
+
+    size = (shape[1], shape[0])
+    weight = cv2.resize(valid.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    # cv2 resizes at most four channels at once.
+    planes = [cv2.resize(values[..., i], size, interpolation=cv2.INTER_AREA) for i in range(values.shape[-1])]
+    seen: Bool = weight >= least
+    averaged = np.stack(planes, -1) / np.where(seen, weight, 1)[..., None]
+    return np.where(seen[..., None], averaged, np.float32(0)).astype(np.float32, copy=False), seen
+
+
+def spread_windows(height: int, width: int, n: int = 8, side: int = 128) -> list[tuple[slice, slice]]:
+    """Return n x n windows of a raster, evenly spread, of at most side x side pixels."""
+
+    def starts(length: int) -> list[int]:
+        return sorted({round(start) for start in np.linspace(0, max(0, length - side), n)})
+
+    return [
+        (slice(top, min(height, top + side)), slice(left, min(width, left + side)))
+        for top in starts(height)
+        for left in starts(width)
+    ]
+
+
+def fill_invalid(values: Float, valid: Bool) -> Float:
+    """Give invalid pixels of (h, w, D) the values of the nearest valid one, so that they show nothing new."""
+    if valid.all() or not valid.any():
+        return values
+    from scipy.ndimage import distance_transform_edt
+
+    row, column = distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    filled: Float = values[row, column]
+    return filled

@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from PIL import Image
+
+from pixelcluster.cli.main import cli
+from tests.rasters import planted, write_scene
+
+rasterio = pytest.importorskip("rasterio")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["segment", *map(str, arguments)])
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fails(result: Result, *words: str) -> None:
+    assert result.exit_code == 1
+    assert isinstance(result.exception, SystemExit)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    for word in words:
+        assert word in line
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Path:
+    write_scene(tmp_path / "scene.tif", planted(120, 150), 5, dtype="uint16", nodata=0)
+    return tmp_path / "scene.tif"
+
+
+def test_labels_overlay_polygons_and_table(scene: Path, tmp_path: Path) -> None:
+    result = run(scene, "-k", 4, "--polygons", tmp_path / "p.geojson", "--min-area", 1000, "--json")
+    assert result.exit_code == 0, result.output
+    assert names(tmp_path) == ["p.geojson", "scene.tif", "scene_labels.tif", "scene_overlay.png"]
+    (facts,) = json.loads(result.stdout)
+    assert facts["n_clusters"] == 4
+    assert sum(facts["shares"]) == pytest.approx(1)
+    assert [Path(path).name for path in facts["outputs"]] == [
+        "scene_labels.tif",
+        "scene_overlay.png",
+        "p.geojson",
+    ]
+    features = json.loads((tmp_path / "p.geojson").read_text())["features"]
+    assert {"cluster", "pixels", "area_m2", "mean_1", "mean_5"} <= set(features[0]["properties"])
+    with rasterio.open(tmp_path / "scene_labels.tif") as labels:
+        assert labels.crs.to_epsg() == 32633
+
+
+def test_what_other_commands_make_of_a_label_raster(tmp_path: Path) -> None:
+    truth = planted(60, 80)
+    hole = np.zeros(truth.shape, bool)
+    hole[:15] = True
+    write_scene(tmp_path / "s.tif", truth, nodata=0, fill=hole)
+    assert run(tmp_path / "s.tif", "-k", 3, "--no-overlay").exit_code == 0
+    labels = tmp_path / "s_labels.tif"
+    result = CliRunner().invoke(cli, ["info", str(labels), "--json"])
+    facts = json.loads(result.stdout)
+    assert (facts["n_clusters"], facts["without_data"]) == (3, 0.25)
+    assert sum(facts["shares"].values()) == pytest.approx(1, abs=1e-5)
+    out = tmp_path / "out"
+    assert (
+        CliRunner().invoke(cli, ["export", str(labels), "-o", str(out), "--format", "masks"]).exit_code == 0
+    )
+    assert names(out) == ["s_cluster0.png", "s_cluster1.png", "s_cluster2.png"]
+    assert CliRunner().invoke(cli, ["export", str(labels), "-o", str(out)]).exit_code == 0
+    with Image.open(out / "s_colour.png") as picture:
+        assert picture.getpixel((5, 5)) == (0, 0, 0)
+
+
+def test_rasters_and_photographs_together(scene: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    scene.rename(folder / "scene.tif")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(
+        folder / "a.png"
+    )
+    for _ in range(2):  # its own label maps are not taken for scenes
+        result = run(folder, "-k", 3, "-o", tmp_path / "out", "--no-overlay", "--overwrite")
+        assert result.exit_code == 0, result.output
+    assert names(tmp_path / "out") == ["a_labels.png", "scene_labels.tif"]
+    assert run(folder, "-k", 3, "--no-overlay").exit_code == 0
+    assert run(folder, "-k", 3, "--no-overlay", "--overwrite").exit_code == 0
+    assert names(folder) == ["a.png", "a_labels.png", "scene.tif", "scene_labels.tif"]
+
+
+def test_one_file_and_bands(scene: Path, tmp_path: Path) -> None:
+    assert run(scene, "-k", 2, "--bands", "5,1", "-o", tmp_path / "m.tif", "--no-overlay").exit_code == 0
+    assert names(tmp_path) == ["m.tif", "scene.tif"]
+    fails(run(scene, "-o", tmp_path / "m.png"), "GeoTIFF", ".tif")
+    fails(run(scene, "--bands", "6"), "bands 1 to 5")
+    for bad in ("x", "0", "1,,2", ""):
+        assert run(scene, "--bands", bad).exit_code == 2
+
+
+def test_choices_rasters_do_not_have(scene: Path, tmp_path: Path) -> None:
+    fails(run(scene, "--probabilities"), "--probabilities")
+    fails(run(scene, "--stack", "texture"), "--stack")
+    fails(run(scene, "--mode", "exact"), "--mode")
+    fails(run(scene, "--polygons", tmp_path / "p.shp"), ".geojson")
+    fails(run(scene, "-o", tmp_path / "out", "--polygons", tmp_path / "gone" / "p.geojson"), "no such folder")
+    Image.new("RGB", (9, 9)).save(tmp_path / "x.png")
+    fails(run(tmp_path / "x.png", "--bands", "1"), "--bands", "x.png")
+    fails(run(scene, "--window", 64), "--window")
+    fails(run(tmp_path / "x.png", "--polygons", tmp_path / "p.geojson"), "--polygons wants one")
+    assert names(tmp_path) == ["scene.tif", "x.png"]
+
+
+def test_existing_polygons_and_the_input_itself_are_kept(scene: Path, tmp_path: Path) -> None:
+    (tmp_path / "p.geojson").write_text("mine")
+    fails(run(scene, "-k", 2, "--polygons", tmp_path / "p.geojson"), "--overwrite")
+    fails(run(scene, "-k", 2, "-o", scene, "--overwrite"), "is an input")
+    assert names(tmp_path) == ["p.geojson", "scene.tif"]
+    assert (tmp_path / "p.geojson").read_text() == "mine"
+
+
+def test_a_truncated_raster_leaves_nothing(tmp_path: Path) -> None:
+    write_scene(tmp_path / "whole.tif", planted(300, 300), tiled=True, blockxsize=64, blockysize=64)
+    data = (tmp_path / "whole.tif").read_bytes()
+    (tmp_path / "whole.tif").unlink()
+    (tmp_path / "cut.tif").write_bytes(data[: len(data) * 2 // 3])
+    fails(run(tmp_path / "cut.tif", "-k", 2, "--polygons", tmp_path / "p.geojson"), "cut.tif")
+    assert names(tmp_path) == ["cut.tif"]
+
+
+def test_larger_than_the_cap_is_read_in_windows(tmp_path: Path) -> None:
+    write_scene(tmp_path / "s.tif", planted(90, 90), crs=None)
+    result = run(tmp_path / "s.tif", "-k", 3, "--max-pixels", 5000, "--no-overlay")
+    assert result.exit_code == 0, result.output
+    assert names(tmp_path) == ["s.tif", "s_labels.tif"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pixelcluster.estimator import PixelCluster
+    from tests.synthetic import settings, textures
+
+    path = tmp_path_factory.mktemp("model") / "model"
+    config = settings(targets={"stack": "rgb", "image_side": 64}, training={"epochs": 1})
+    PixelCluster(config=config).fit(textures(2, side=64)[0]).save(path)
+    assert CliRunner().invoke(cli, ["name", str(path), "1=wave"]).exit_code == 0
+    return path
+
+
+def test_a_model_on_three_bands_with_its_names(scene: Path, tmp_path: Path, model: Path) -> None:
+    polygons = tmp_path / "p.geojson"
+    result = run(
+        scene, "--model", model, "--bands", "5,3,1", "--window", 100, "--polygons", polygons, "--json"
+    )
+    assert result.exit_code == 0, result.output
+    (facts,) = json.loads(result.stdout)
+    assert facts["names"] == ["", "wave", ""]
+    with rasterio.open(tmp_path / "scene_labels.tif") as labels:
+        assert json.loads(labels.tags()["CLASSES"])[1]["name"] == "wave"
+        assert labels.shape == (120, 150)
+    properties = [entry["properties"] for entry in json.loads(polygons.read_text())["features"]]
+    assert {"mean_5", "mean_3", "mean_1"} < set(properties[0])
+    assert all(entry["name"] == ("wave" if entry["cluster"] == 1 else "") for entry in properties)
+    fails(run(scene, "--model", model, "--bands", "1,2", "--overwrite"), "1 or 3 bands")
+    fails(run(scene, "--model", model, "--scribbles", polygons, "--overwrite"), "--scribbles")
