@@ -20,13 +20,16 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.image_level import (
     DEFAULT_METHOD,
     METHOD_NAMES,
+    Start,
     choose_method,
     fit_and_score,
+    known_labels,
     summarise,
 )
 from pixelcluster.io.write import atomic_write, check_writable
 
 BASELINE = "kmeans"
+STARTS: dict[str, Start] = {"acc_from_random_start": "network", "acc_from_random_templates": "random"}
 
 
 @click.command(context_settings={"show_default": True})
@@ -35,6 +38,16 @@ BASELINE = "kmeans"
 @click.option("--seeds", default="0,1,2", help="Comma-separated; one fit each.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Limit of each fit.")
 @click.option("--limit-train", type=click.IntRange(1), help="Fit on at most so many images, evenly spaced.")
+@click.option(
+    "--labels-per-class",
+    type=click.IntRange(1),
+    help="Semi-supervised: so many training labels a class are given to the clustered generator.",
+)
+@click.option(
+    "--random-start",
+    is_flag=True,
+    help="Also fit from random weights without any graph (acc_from_random_start) and from random templates.",
+)
 @click.option("--config", type=click.Path(path_type=Path), help="Settings of the method, if it has any.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write the result here.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")
@@ -53,12 +66,16 @@ def run(
     seeds: str,
     minutes: float | None,
     limit_train: int | None,
+    labels_per_class: int | None,
+    random_start: bool,
     config: Path | None,
     json_file: Path | None,
     device: str,
 ) -> None:
     """Evaluate every seed, write what was asked for, and print the table."""
     numbers = _numbers(seeds)
+    if labels_per_class is not None and limit_train is not None:
+        raise PixelClusterError("--labels-per-class needs all training images; drop --limit-train")
     if json_file is not None:  # before the minutes of fitting
         check_writable(json_file, overwrite=True)
     name, _, path = data.partition("=")
@@ -66,8 +83,13 @@ def run(
     n_clusters = len(image_set.class_names)
     reports, baselines = [], []
     for seed in numbers:
-        own = choose_method(method, n_clusters, seed=seed, device=device, minutes=minutes, config=config)
+        known = None if labels_per_class is None else known_labels(image_set, labels_per_class, seed)
+        shared: dict[str, Any] = {"seed": seed, "device": device, "minutes": minutes, "config": config}
+        own = choose_method(method, n_clusters, **shared, labels=known)
         reports.append(fit_and_score(own, image_set, n_clusters, limit=limit_train))
+        for key, start in STARTS.items() if random_start else ():
+            own = choose_method(method, n_clusters, **shared, start=start)
+            reports[-1][key] = fit_and_score(own, image_set, n_clusters, limit=limit_train)["acc"]
         if method == BASELINE:
             baselines.append(reports[-1])
         else:
@@ -88,6 +110,7 @@ def run(
         "data": name,
         "method": method,
         "minutes": minutes,
+        "labels_per_class": labels_per_class,
         "config": reports[-1]["config"],
         "pretrained": False,
     }

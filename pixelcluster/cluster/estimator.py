@@ -127,6 +127,11 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
             parts["fast"] = self.predict(X, mode="fast")
         return parts
 
+    def tensor(self, X: Images) -> Tensor:
+        """Return images as the fitted model sees them, (N, C, S, S) uint8."""
+        check_is_fitted(self)
+        return self._tensor(X, self.model_.settings.side, fitting=False)
+
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder: cluster.yaml and model.safetensors."""
         check_is_fitted(self)
@@ -146,8 +151,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
         return loaded
 
     def _infer(self, X: Images, mode: Mode) -> tuple[Tensor, Tensor]:
-        check_is_fitted(self)
-        images = self._tensor(X, self.model_.settings.side, fitting=False)
+        images = self.tensor(X)
         wanted = self.model_.channels
         if images.shape[1] != wanted:
             if wanted == 1:

@@ -35,7 +35,7 @@ class ImageSettings(BaseModel):
     """Standard deviation of the noise, images in [0, 1], at 14 pixels a side; larger sides are tempered."""
     langevin_steps: Annotated[int, Field(ge=0)] = 1
     """Steps on z a visit."""
-    inference_steps: Annotated[int, Field(ge=0)] = 10
+    inference_steps: Annotated[int, Field(ge=0)] = 5
     """Steps on z when a new image is read."""
     step_size: PositiveFloat = 0.3
     """In units of the variance that the recognition network states."""

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import yaml
@@ -26,6 +26,7 @@ from pixelcluster.metrics.matching import Confusion
 
 Report = dict[str, Any]
 Labels = NDArray[np.integer]
+Start = Literal["graph", "network", "random"]
 
 DEFAULT_METHOD = "clustered-generator"
 _RIVALS = {name.removeprefix("image_level/"): name for name in METHODS if name.startswith("image_level/")}
@@ -54,6 +55,8 @@ def choose_method(
     device: str = "auto",
     minutes: float | None = None,
     config: Path | None = None,
+    start: Start | None = None,
+    labels: Labels | None = None,
 ) -> Fit:
     """Return a function that fits a method to images.
 
@@ -64,6 +67,8 @@ def choose_method(
         device: "auto", "cpu" or "cuda".
         minutes: time limit of the fit; None: the method's own.
         config: YAML file of `cluster.settings.ImageSettings`, for the clustered generator.
+        start: of the clustered generator, instead of that of its settings.
+        labels: of the training images for the clustered generator, -1 where unknown (semi-supervised).
 
     Raises:
         PixelClusterError: an unknown name, settings for a method without any, or settings that are wrong.
@@ -74,10 +79,14 @@ def choose_method(
         from pixelcluster.cluster.estimator import ImageCluster
 
         settings = ImageSettings() if config is None else _read_settings(config)
+        if start is not None:
+            settings = settings.model_copy(update={"start": start})
         model = ImageCluster(n_clusters, settings=settings, seed=seed, device=device)
-        return lambda images: model.fit(images, minutes=minutes)
-    if config is not None:
-        raise PixelClusterError(f"{name} has no settings; drop --config, or use --method {DEFAULT_METHOD}")
+        return lambda images: model.fit(images, labels=labels, minutes=minutes)
+    if config is not None or start is not None or labels is not None:
+        raise PixelClusterError(
+            f"{name} has neither settings, starts nor known labels; leave them out or use {DEFAULT_METHOD}"
+        )
     limit: dict[str, Any] = {} if minutes is None else {"minutes": minutes}
     if name == "variational":
         from pixelcluster.variational.image import VariationalClustering
@@ -85,6 +94,24 @@ def choose_method(
         return VariationalClustering(n_clusters, seed=seed, device=device, **limit).fit
     fit: Fit = load_method(_RIVALS[name])(n_clusters, seed=seed, device=device, **limit).fit
     return fit
+
+
+def known_labels(data: ImageSet, per_class: int, seed: int) -> Labels:
+    """Return labels of the training images, -1 but for `per_class` drawn from each class.
+
+    Raises:
+        PixelClusterError: the training images have no labels, or a class has too few.
+    """
+    if data.train_labels is None:
+        raise PixelClusterError(f"{data.name} has no training labels to give away")
+    known = np.full(len(data.train_labels), -1, dtype=np.int64)
+    rng = np.random.default_rng(seed)
+    for index, name in enumerate(data.class_names):
+        members = np.flatnonzero(data.train_labels == index)
+        if len(members) < per_class:
+            raise PixelClusterError(f"class {name} has {len(members)} images, {per_class} labels wanted")
+        known[rng.choice(members, per_class, replace=False)] = index
+    return known
 
 
 def limit_training(images: Images, limit: int | None) -> Images:

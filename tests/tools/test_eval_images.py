@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pixelcluster.data.image_sets import load_image_set
+from pixelcluster.evaluation.image_level import known_labels
 from tests.baselines.image_level.planted import planted
 from tools.eval_images import main
 
@@ -74,7 +76,9 @@ def test_digits_need_no_path():
         (["--data", "mnist=nowhere"], "nowhere"),
         (["--data", "magic=nowhere"], "unknown image set"),
         (["--data", "digits", "--json", "nowhere/out.json"], "no such folder"),
-        (["--data", "digits", "--method", "dec", "--config", "x.yaml"], "drop --config"),
+        (["--data", "digits", "--method", "dec", "--config", "x.yaml"], "neither settings"),
+        (["--data", "digits", "--labels-per-class", "9999"], "labels wanted"),
+        (["--data", "digits", "--labels-per-class", "1", "--limit-train", "50"], "drop --limit-train"),
     ],
 )
 def test_problems_end_in_one_line(arguments, words):
@@ -83,3 +87,26 @@ def test_problems_end_in_one_line(arguments, words):
     assert words in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+def test_known_labels_and_random_starts_are_reported(archive, tmp_path):
+    out, config = tmp_path / "out.json", tmp_path / "quick.yaml"
+    config.write_text("{side: 16, generator_side: 8, n_factors: 1, iterations: 3, student_epochs: 0}")
+    result = run(
+        *("--data", f"npz={archive}", "--seeds", "0", "--config", config, "--json", out),
+        *("--labels-per-class", 2, "--random-start", "--minutes", "0.1"),
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(out.read_text())
+    assert report["labels_per_class"] == 2
+    assert 33 <= report["acc_from_random_start"] <= 100
+    assert 33 <= report["acc_from_random_templates"] <= 100
+    assert report["acc_generator_only"] > 33
+
+
+def test_labels_are_drawn_from_every_class():
+    data = load_image_set("digits", None)
+    known = known_labels(data, 3, seed=0)
+    assert np.bincount(known[known >= 0]).tolist() == [3] * 10
+    assert (known[known >= 0] == data.train_labels[known >= 0]).all()
+    assert not np.array_equal(known, known_labels(data, 3, seed=1))
