@@ -1,0 +1,1 @@
+"""Damage on purpose: what `tools/torture.py` tries, a section a file."""
