@@ -1,4 +1,4 @@
-"""pixelcluster: unsupervised image segmentation.
+"""pixelcluster: unsupervised image segmentation and clustering.
 
     >>> import pixelcluster
     >>> result = pixelcluster.segment("photo.jpg", k=5)    # doctest: +SKIP
@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from pixelcluster.cluster.estimator import ImageCluster
     from pixelcluster.errors import PixelClusterError, PixelClusterWarning
     from pixelcluster.estimator import PixelCluster
     from pixelcluster.io.label_map import read_label_map
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ImageCluster",
     "PixelCluster",
     "PixelClusterError",
     "PixelClusterWarning",
@@ -35,6 +37,7 @@ __all__ = [
 ]
 
 _HOME = {
+    "ImageCluster": "pixelcluster.cluster.estimator",
     "PixelCluster": "pixelcluster.estimator",
     "PixelClusterError": "pixelcluster.errors",
     "PixelClusterWarning": "pixelcluster.errors",

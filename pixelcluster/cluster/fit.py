@@ -1,7 +1,6 @@
 """Learning to cluster images: Algorithm 1 with a label map of 1 x 1 and a graph of images for a grid.
 
-    each visit:  z by Langevin from where the recognition network starts it, y by Gibbs given the neighbours'
-    labels,
+    each visit:  z by Langevin from where the recognition network starts it, y by Gibbs given its neighbours,
                  Adam on |x - G(z, y)|^2 / (2 sigma^2) (eq. 3, 5-8), and on the recognition network's bound
 
 A mini-batch is part of one colour of the graph, so that its labels are independent given all others and the
@@ -19,23 +18,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pixelcluster.cluster.generators import make_generator
 from pixelcluster.cluster.joint import (
-    Gaussian,
-    ImageGenerator,
     clamped,
     log_evidence,
     log_joint,
     log_likelihoods,
     tempered_sigma,
 )
+from pixelcluster.cluster.reading import run_chains
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.model.deconvolutional import DeconvolutionalGenerator
 from pixelcluster.model.graph import SparseGraph
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.model.transform import TransformGenerator
-from pixelcluster.sampling import gibbs, langevin
+from pixelcluster.sampling import gibbs
 from pixelcluster.sampling.noise import Streams
 
 Progress = Callable[[Mapping[str, object]], None]
@@ -44,8 +42,8 @@ _MEMORY = 0.98
 """Of the running averages."""
 _EMPTY = 0.3
 """Of a balanced share: a cluster with less is put onto another image while a random start cools."""
-_READ = 500
-"""Images read at a time."""
+_PASSES, _FEWEST = 60, 300
+"""A small set needs no more passes, and no fewer mini-batches."""
 
 
 class ImageFit:
@@ -101,17 +99,19 @@ class ImageFit:
         self.shares = torch.full((n_clusters,), 1 / n_clusters)
         self.objective = -math.inf
         self.rejected = 0
+        passes = math.ceil(_PASSES * len(images) / settings.batch_size)
+        self.iterations = min(settings.iterations, max(passes, _FEWEST))
 
     def run(self, *, deadline: float = math.inf, progress: Progress | None = None) -> None:
-        """Learn for `settings.iterations` mini-batches, or until `time.monotonic()` is at the deadline."""
+        """Learn until the iterations are done, or `time.monotonic()` is at the deadline."""
         templates = self.generator.parameters()
         optimisers = (
             (torch.optim.Adam(templates, betas=(0.5, 0.999)), self.settings.template_rate),
             (torch.optim.Adam(self.recognition.parameters()), self.settings.recognition_rate),
         )
         batches, started = self._batches(), time.monotonic()
-        for iteration in range(self.settings.iterations):
-            share = iteration / self.settings.iterations
+        for iteration in range(self.iterations):
+            share = iteration / self.iterations
             if time.monotonic() > deadline:
                 break
             warm = min(1.0, (iteration + 1) / 50)
@@ -130,9 +130,7 @@ class ImageFit:
                         "objective": self.objective,
                         "shares": self.shares.tolist(),
                         "steps_per_second": (iteration + 1) / elapsed,
-                        "seconds_left": elapsed
-                        / (iteration + 1)
-                        * (self.settings.iterations - iteration - 1),
+                        "seconds_left": elapsed / (iteration + 1) * (self.iterations - iteration - 1),
                     }
                 )
         self.generator.unlock(warp=True, appearance=True)
@@ -260,75 +258,3 @@ class ImageFit:
                 batches += list(torch.split(cells[order], size))
             for index in torch.randperm(len(batches), generator=self._random).tolist():
                 yield batches[index]
-
-
-def run_chains(
-    streams: Streams,
-    target: langevin.LogProb,
-    z: Tensor,
-    stated: Gaussian,
-    steps: int,
-    step_size: float,
-    temperature: float = 1.0,
-) -> tuple[Tensor, int]:
-    """Return z after Langevin steps, preconditioned by the stated variance, and how many were refused."""
-    state, rejected = langevin.init(z, target), 0
-    for _ in range(steps):
-        state, info = langevin.step(
-            streams,
-            state,
-            target,
-            step_size=step_size,
-            temperature=temperature,
-            preconditioner=stated.variance,
-        )
-        rejected += int(info.rejected.sum())
-    return state.position, rejected
-
-
-def read_images(
-    generator: ImageGenerator,
-    recognition: Recognition,
-    settings: ImageSettings,
-    images: Tensor,
-    *,
-    seed: int,
-    device: torch.device,
-) -> tuple[Tensor, Tensor]:
-    """Return log p(x | y = k), (N, K), and the chains, (N, K, d), of images (N, C, S, S) uint8.
-
-    The chains start at the recognition network's mean and move at temperature 0: the Laplace term of the
-    evidence is for the mode.
-    """
-    sigma = tempered_sigma(settings.sigma, settings.generator_side)
-    evidence, latents = [], []
-    for start in range(0, len(images), _READ):
-        seen = images[start : start + _READ].to(device).float() / 255
-        x = functional.adaptive_avg_pool2d(seen, settings.generator_side)
-        with torch.no_grad():
-            stated = recognition(seen)
-        streams = Streams(seed, range(start, start + len(seen)), 0, device)
-        target = log_joint(generator, x, None, sigma)
-        z, _ = run_chains(
-            streams,
-            target,
-            stated.mean.expand(-1, generator.n_clusters, -1),
-            stated,
-            settings.inference_steps,
-            settings.step_size,
-            temperature=0.0,
-        )
-        with torch.no_grad():
-            evidence.append(log_evidence(generator, x, z, stated, sigma).cpu())
-        latents.append(z.cpu())
-    return torch.cat(evidence), torch.cat(latents)
-
-
-def make_generator(
-    settings: ImageSettings, n_clusters: int, channels: int, seed: int
-) -> TransformGenerator | DeconvolutionalGenerator:
-    """Return the generator that the settings ask for, at its start."""
-    side = settings.generator_side
-    if settings.generator == "deconvolutional":
-        return DeconvolutionalGenerator(n_clusters, channels, side, seed=seed)
-    return TransformGenerator(n_clusters, channels, side, n_factors=settings.n_factors, seed=seed)

@@ -12,9 +12,10 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
-from pixelcluster.cluster.fit import ImageFit, read_images
+from pixelcluster.cluster.fit import ImageFit
 from pixelcluster.cluster.graph import ImageGraph, build_graph, locate, neighbour_votes, spectral_labels
 from pixelcluster.cluster.joint import ImageGenerator, clamped
+from pixelcluster.cluster.reading import read_images
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.student import Student, fit_student

@@ -43,6 +43,7 @@ class ImageSettings(BaseModel):
     """Nats all neighbours of an image together give to its label."""
     n_neighbours: PositiveInt = 10
     iterations: PositiveInt = 2500
+    """Mini-batches at most; a small set is done after 60 passes."""
     batch_size: PositiveInt = 128
     warp_from: Share = 0.02
     latents_from: Share = 0.15

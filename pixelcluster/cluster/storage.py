@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from pixelcluster.cluster.fit import make_generator
+from pixelcluster.cluster.generators import make_generator
 from pixelcluster.cluster.graph import ImageGraph
 from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.recognition import Recognition

@@ -181,40 +181,6 @@ def draw_log_proportions(
 
 
 @torch.no_grad()
-def marginals(
-    streams: Streams,
-    label_map: Tensor,
-    evidence: Evidence,
-    prior: LabelPrior,
-    graph: Graph,
-    *,
-    n_sweeps: int,
-    burn_in: int = 0,
-    temperature: float = 1.0,
-    tempering: float = 1.0,
-    mask: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Return the last label map and p(y_p = k | x, z), (B, K, *graph.shape), over n_sweeps after burn_in.
-
-    The average is of the conditionals drawn from (Rao-Blackwell), not of the draws. Arguments as in `sweep`.
-    """
-    total = torch.zeros(len(label_map), prior.n_clusters, *graph.shape, device=label_map.device)
-    for index in range(burn_in + n_sweeps):
-        label_map, _ = sweep(
-            streams,
-            label_map,
-            evidence,
-            prior,
-            graph,
-            temperature=temperature,
-            tempering=tempering,
-            mask=mask,
-            conditionals=total if index >= burn_in else None,
-        )
-    return label_map, total / n_sweeps
-
-
-@torch.no_grad()
 def mean_field(
     evidence: Tensor,
     prior: LabelPrior,

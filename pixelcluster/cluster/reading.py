@@ -1,0 +1,81 @@
+"""Reading images with a fitted generator: chains from their stated start, and the evidence of clusters.
+
+Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 3 and 7.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from pixelcluster.cluster.joint import Gaussian, ImageGenerator, log_evidence, log_joint, tempered_sigma
+from pixelcluster.cluster.recognition import Recognition
+from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.sampling import langevin
+from pixelcluster.sampling.noise import Streams
+
+_READ = 500
+"""Images read at a time."""
+
+
+def run_chains(
+    streams: Streams,
+    target: langevin.LogProb,
+    z: Tensor,
+    stated: Gaussian,
+    steps: int,
+    step_size: float,
+    temperature: float = 1.0,
+) -> tuple[Tensor, int]:
+    """Return z after Langevin steps, preconditioned by the stated variance, and how many were refused."""
+    state, rejected = langevin.init(z, target), 0
+    for _ in range(steps):
+        state, info = langevin.step(
+            streams,
+            state,
+            target,
+            step_size=step_size,
+            temperature=temperature,
+            preconditioner=stated.variance,
+        )
+        rejected += int(info.rejected.sum())
+    return state.position, rejected
+
+
+def read_images(
+    generator: ImageGenerator,
+    recognition: Recognition,
+    settings: ImageSettings,
+    images: Tensor,
+    *,
+    seed: int,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Return log p(x | y = k), (N, K), and the chains, (N, K, d), of images (N, C, S, S) uint8.
+
+    The chains start at the recognition network's mean and move at temperature 0: the Laplace term of the
+    evidence is for the mode.
+    """
+    sigma = tempered_sigma(settings.sigma, settings.generator_side)
+    evidence, latents = [], []
+    for start in range(0, len(images), _READ):
+        seen = images[start : start + _READ].to(device).float() / 255
+        x = functional.adaptive_avg_pool2d(seen, settings.generator_side)
+        with torch.no_grad():
+            stated = recognition(seen)
+        streams = Streams(seed, range(start, start + len(seen)), 0, device)
+        target = log_joint(generator, x, None, sigma)
+        z, _ = run_chains(
+            streams,
+            target,
+            stated.mean.expand(-1, generator.n_clusters, -1),
+            stated,
+            settings.inference_steps,
+            settings.step_size,
+            temperature=0.0,
+        )
+        with torch.no_grad():
+            evidence.append(log_evidence(generator, x, z, stated, sigma).cpu())
+        latents.append(z.cpu())
+    return torch.cat(evidence), torch.cat(latents)
