@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pixelcluster.baselines.registry import METHODS, load_method
 from pixelcluster.config import RunConfig, load_config
+from pixelcluster.data.labelled import LabelledImage
 from pixelcluster.data.labelled_sets import NAMES as PIXEL_SETS
 from pixelcluster.data.labelled_sets import load_labelled_set
 from pixelcluster.errors import PixelClusterError, show_path
@@ -155,24 +157,44 @@ def run_all(
 
 def run_per_pixel(data: str, path: Path, method: str, seed: int, *, minutes: float, device: str) -> Report:
     """Fit a per-pixel method on a data set and score it on the same images."""
-    dataset = load_labelled_set(data if data in PIXEL_SETS else "folder", path)
-    items = [dataset[index] for index in range(len(dataset))]
-    n_classes = len(dataset.class_names)
-    facts = {
+    items, class_names = load_items(data, path)
+    report, _ = fit_per_pixel(
+        method, items, n_classes=len(class_names), seed=seed, minutes=minutes, device=device
+    )
+    return {
+        **report,
         "data": data,
         "method": Path(method).stem,
         "seed": seed,
         "minutes": minutes,
         "n_images": len(items),
-        "majority": per_pixel.majority_share(items, n_classes),
+        "majority": per_pixel.majority_share(items, len(class_names)),
         "published": PUBLISHED.get((data, OURS if method.endswith(".yaml") else method)),
     }
+
+
+def load_items(data: str, path: Path) -> tuple[list[LabelledImage], tuple[str, ...]]:
+    """Return the labelled images of a data set, and its classes."""
+    dataset = load_labelled_set(data if data in PIXEL_SETS else "folder", path)
+    return [dataset[index] for index in range(len(dataset))], tuple(dataset.class_names)
+
+
+def fit_per_pixel(
+    method: str,
+    items: Sequence[LabelledImage],
+    *,
+    n_classes: int,
+    seed: int,
+    minutes: float,
+    device: str,
+) -> tuple[Report, list[NDArray[np.int32]]]:
+    """Fit a method on images; return acc, miou, nmi, seconds and pretrained, and its label maps."""
     if method == OURS or method.endswith(".yaml"):
         config = RunConfig() if method == OURS else load_config(method)
-        report, _ = per_pixel.fit_and_score(
+        report, maps = per_pixel.fit_and_score(
             items, config, n_classes=n_classes, seed=seed, device=device, minutes=minutes
         )
-        return {**facts, **report, "pretrained": per_pixel.is_pretrained(config)}
+        return {**report, "pretrained": per_pixel.is_pretrained(config)}, maps
     if method == VARIATIONAL:
         from pixelcluster.variational.pixel import PixelVariationalClustering
 
@@ -184,7 +206,7 @@ def run_per_pixel(data: str, path: Path, method: str, seed: int, *, minutes: flo
     seconds = time.perf_counter() - started
     maps = [rival.predict(item.rgb) for item in items]
     figures = per_pixel.score(maps, items, n_classes, n_classes)
-    return {**facts, **figures, "seconds": seconds, "pretrained": False}
+    return {**figures, "seconds": seconds, "pretrained": False}, maps
 
 
 def run_image_level(data: str, path: Path, method: str, seed: int, *, minutes: float, device: str) -> Report:
