@@ -47,7 +47,7 @@ _PASSES, _FEWEST = 60, 300
 
 
 class ImageFit:
-    """A run: generator, recognition network and the labels of all images. `run` fits, `read` infers.
+    """A run: generator, recognition network and the labels of all images.
 
     Args:
         images: (N, C, S, S) uint8.
@@ -177,7 +177,7 @@ class ImageFit:
             evidence = log_evidence(self.generator, x, z, stated, self.sigma)
         held = self.started and share < self.settings.hold_until
         if not held:
-            labels = self._gibbs(streams, cells, evidence, share)
+            labels = self._gibbs(cells, evidence, iteration, share)
         self.generator.requires_grad_(True)
         own = z[:, 0] if shared else z[torch.arange(len(cells)), labels]
         residual = x - self.generator.mean(own, labels)
@@ -189,7 +189,7 @@ class ImageFit:
         generator_step.step()
         self._keep_count(labels, evidence, iteration, share)
 
-    def _gibbs(self, streams: Streams, cells: Tensor, evidence: Tensor, share: float) -> Tensor:
+    def _gibbs(self, cells: Tensor, evidence: Tensor, iteration: int, share: float) -> Tensor:
         """Draw the labels of a mini-batch given all others, store and return them."""
         cooled = self.settings.cooled_at
         tempering = 1.0
@@ -203,7 +203,7 @@ class ImageFit:
         evidence = clamped(evidence.cpu(), self.known[cells])
         prior = LabelPrior(proportions, potts_weight=self.potts_weight)
         label_map, _ = gibbs.sweep(
-            Streams(self.seed, ["labels"], int(cells[0])),
+            Streams(self.seed, ["labels"], iteration),
             self.labels[None],
             lambda label_map, chosen: evidence.T[None],
             prior,
