@@ -97,7 +97,7 @@ def test_methods_by_name_take_their_options(tmp_path):
         assert (method.n_clusters, method.seed, method.minutes) == (7, 3, 2)
     with pytest.raises(PixelClusterError, match="unknown method 'magic'"):
         choose_method("magic", 3, seed=0)
-    with pytest.raises(PixelClusterError, match="drop --config"):
+    with pytest.raises(PixelClusterError, match="neither settings"):
         choose_method("dec", 3, seed=0, config=tmp_path / "x.yaml")
 
 
