@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -10,8 +11,9 @@ import click
 if TYPE_CHECKING:
     IntOrAuto = click.ParamType[int | Literal["auto"]]
     Numbers = click.ParamType[tuple[int, ...]]
+    IntPair = click.ParamType[tuple[int, int]]
 else:
-    IntOrAuto = Numbers = click.ParamType
+    IntOrAuto = Numbers = IntPair = click.ParamType
 
 
 class ClusterCount(IntOrAuto):
@@ -59,6 +61,26 @@ class NumberList(Numbers):
         if min(numbers) < self.least:
             self.fail(f"{min(numbers)} is too small; numbers start at {self.least}", param, ctx)
         return numbers
+
+
+class Shard(IntPair):
+    """One part of several: "2/8" is the second of eight."""
+
+    name = "I/N"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Parse; anything else, and a number outside 1 .. N, is a usage error."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", value)
+        if match is None:
+            self.fail(f"{value!r} is no shard, such as 1/8", param, ctx)
+        number, count = int(match[1]), int(match[2])
+        if not 1 <= number <= count:
+            self.fail(f"{value!r}: of {count} shards, the first is 1 and the last {count}", param, ctx)
+        return number, count
 
 
 # readable=False: click would stop the whole run over one unreadable file, with a usage text.

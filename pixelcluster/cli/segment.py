@@ -92,6 +92,16 @@ if TYPE_CHECKING:
     metavar="PIXELS",
     help="Straighten outlines of polygons by at most this much.",
 )
+@click.option(
+    "--report", type=params.PATH, metavar="FILE", help="Also write one web page (.html) of the whole run."
+)
+@click.option(
+    "--shard",
+    type=params.Shard(),
+    metavar="I/N",
+    help="Job arrays: segment only every N-th input, from the I-th (1 to N).",
+)
+@click.option("--skip-existing", is_flag=True, help="Go past inputs whose outputs all exist.")
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -116,6 +126,9 @@ def command(
     polygons: Path | None,
     min_area: float,
     simplify: float,
+    report: Path | None,
+    shard: tuple[int, int] | None,
+    skip_existing: bool,
 ) -> None:
     """Segment images: label map, coloured overlay and table.
 
@@ -131,6 +144,8 @@ def command(
         pixelcluster segment scans/ --model model/ -o results/ --probabilities
         pixelcluster segment photo.jpg --json | jq '.[0].shares'
         pixelcluster segment photo.jpg --scribbles strokes.png -o corrected/
+        pixelcluster segment scans/ -o results/ --report results/report.html
+        pixelcluster segment scans/ -o results/ --shard 3/8 --skip-existing
         pixelcluster segment scene.tif -k 6 --polygons fields.geojson --min-area 5000
 
     \b
@@ -150,6 +165,7 @@ def command(
     from pixelcluster.io.polygons import PolygonOptions
     from pixelcluster.segmenting.batch import Outputs, choose_format, plan_jobs, run_jobs
     from pixelcluster.segmenting.method import Method, Segmenter
+    from pixelcluster.segmenting.selection import split_finished, take_shard
 
     if polygons is not None:
         check_polygon_path(polygons)
@@ -157,23 +173,36 @@ def command(
         choose_format(output, label_format), overlay, probabilities, entropy, overwrite,
         polygons, PolygonOptions(min_area, simplify),
     )  # fmt: skip
-    jobs, outcomes = plan_jobs(inputs, output, outputs, max_pixels=max_pixels)
-    if scribbles is not None and len(jobs) != 1:
-        raise PixelClusterError(f"--scribbles belong to one image, got {len(jobs)} inputs; name one")
+    planned, outcomes = plan_jobs(inputs, output, outputs, max_pixels=max_pixels)
+    if scribbles is not None and len(planned) != 1:
+        raise PixelClusterError(f"--scribbles belong to one image, got {len(planned)} inputs; name one")
+    sources = [job.source for job in planned]
+    jobs = planned if shard is None else take_shard(planned, *shard)
+    if skip_existing:
+        jobs, finished = split_finished(jobs)
+        outcomes.extend(finished)
+        if not as_json:
+            click.echo(f"{len(finished)} of {len(finished) + len(jobs)} inputs skipped: their outputs exist")
+    album = None
+    if report is not None:
+        from pixelcluster.render.report import Album, check_report, write_report
+
+        check_report(report, sources, overwrite=overwrite)
+        album = Album()
+    method = Method(
+        None if clusters == "auto" else clusters, model, stack, mode, seed, device, probabilities or entropy,
+        max_pixels, bands, scribbles, window,
+    )  # fmt: skip
     if jobs:
-        n_clusters = None if clusters == "auto" else clusters
-        method = Method(
-            n_clusters, model, stack, mode, seed, device, probabilities or entropy, max_pixels,
-            bands, scribbles, window,
-        )  # fmt: skip
+        segmenter = Segmenter(method)
         with ExitStack() as bars:
             if len(jobs) == 1 and jobs[0].raster:
                 from pixelcluster.cli.progress import share_bar
 
                 show = bars.enter_context(share_bar("segmenting"))
-                runs = run_jobs(jobs, Segmenter(method), outputs, progress=show)
+                runs = run_jobs(jobs, sources, segmenter, outputs, album=album, progress=show)
             else:
-                runs = run_jobs(jobs, Segmenter(method), outputs)
+                runs = run_jobs(jobs, sources, segmenter, outputs, album=album)
             if len(jobs) > 1 and sys.stderr.isatty():
                 from pixelcluster.cli.progress import track
 
@@ -194,6 +223,13 @@ def command(
         click.echo(f"error: {outcome.error}", err=True)
     if len(outcomes) > 1 and failed:
         click.echo(f"{len(failed)} of {len(outcomes)} inputs failed", err=True)
+    if report is not None and album is not None:
+        settings = method.described()
+        if shard is not None:
+            settings["shard"] = "{}/{}".format(*shard)
+        write_report(report, outcomes, album.pages, settings, overwrite=overwrite)
+        if not as_json:
+            click.echo(f"report -> {show_path(report)}")
     if failed:
         ctx.exit(1)
 

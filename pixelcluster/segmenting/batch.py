@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
 
 if TYPE_CHECKING:
+    from pixelcluster.render.report import Album
     from pixelcluster.segmenting.method import Segmenter
 
 
@@ -52,7 +54,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input: files and a table, or an error."""
+    """What became of one input: files and a table, or an error; or nothing, as it was finished before."""
 
     source: Path
     files: tuple[Path, ...] = ()
@@ -60,11 +62,18 @@ class Outcome:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    skipped: bool = False
+    info: Mapping[str, object] = field(default_factory=dict)
+    """mode, stack, ... of a picture; see `Segmentation.info`."""
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints for this input."""
         if self.error is not None:
             return {"input": str(self.source), "error": self.error}
+        if self.skipped:
+            return {
+                "input": str(self.source), "outputs": [str(path) for path in self.files], "skipped": True
+            }  # fmt: skip
         return {
             "input": str(self.source),
             "outputs": [str(path) for path in self.files],
@@ -121,7 +130,7 @@ def plan_jobs(
             f"{sum(job.raster for job in jobs)} of them rasters"
         )
     if outputs.polygons is not None:
-        check_writable(outputs.polygons, overwrite=outputs.overwrite)
+        check_writable(outputs.polygons, overwrite=True)  # an existing file may mean a finished job
     return jobs, failed
 
 
@@ -154,35 +163,40 @@ def names_a_file(output: Path) -> bool:
 
 def run_jobs(
     jobs: Sequence[Job],
+    sources: Sequence[Path],
     segmenter: Segmenter,
     outputs: Outputs,
     *,
+    album: Album | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Iterator[Outcome]:
     """Segment and write each image; a bad one becomes an outcome with an error.
 
     Args:
-        jobs: from `plan_jobs`.
+        jobs: from `plan_jobs`, all or some.
+        sources: all inputs, those of other processes too: none may be replaced.
         segmenter: the method.
         outputs: which files are wanted.
+        album: takes small pictures for a report.
         progress: called with the share of a raster that is done, from 0 to 1.
 
     Yields:
         One outcome a job, in order.
     """
-    sources = [job.source for job in jobs]
     for job in jobs:
-        yield _run(job, segmenter, outputs, sources, progress)
+        yield _run(job, sources, segmenter, outputs, album, progress)
 
 
 def _run(
     job: Job,
+    sources: Sequence[Path],
     segmenter: Segmenter,
     outputs: Outputs,
-    sources: Sequence[Path],
+    album: Album | None,
     progress: Callable[[float], None],
 ) -> Outcome:
     started = time.perf_counter()
+    info: Mapping[str, object] = {}
     try:
         refuse_replacing_inputs(list(job.files.values()), sources)
         for path in job.files.values():
@@ -192,12 +206,16 @@ def _run(
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", PixelClusterWarning)
             if job.raster:
-                table = _run_raster(job, segmenter, outputs, progress)
+                table = _run_raster(job, segmenter, outputs, album, progress)
                 seconds = time.perf_counter() - started
             else:
                 result = segmenter.image(job.source)
                 _write(result, job, outputs)
-                table, seconds = result.table(), float(str(result.info.get("seconds", 0.0)))
+                table, info = result.table(), result.info
+                seconds = float(str(info.get("seconds", 0.0)))
+                if album is not None:
+                    doubt = result.entropy if outputs.entropy else None
+                    album.add(job.source, result.image, result.label_map, result.palette, doubt)
     except PixelClusterError as error:
         return Outcome(job.source, error=str(error))
     except MemoryError:
@@ -211,11 +229,16 @@ def _run(
         table=tuple(table),
         seconds=seconds,
         warnings=tuple(str(warning.message) for warning in caught),
+        info=info,
     )
 
 
 def _run_raster(
-    job: Job, segmenter: Segmenter, outputs: Outputs, progress: Callable[[float], None]
+    job: Job,
+    segmenter: Segmenter,
+    outputs: Outputs,
+    album: Album | None,
+    progress: Callable[[float], None],
 ) -> list[ClusterRow]:
     from pixelcluster.segmenting.raster import write_raster_outputs
 
@@ -227,6 +250,7 @@ def _run_raster(
             job.files,
             outputs.polygon_options,
             overwrite=outputs.overwrite,
+            look=None if album is None else partial(album.add, job.source),
             progress=progress,
         )
 

@@ -40,6 +40,27 @@ class Method:
     window: int | None = None
     """Side of the raster windows a model sees, pixels; None: the size it works at."""
 
+    def described(self) -> dict[str, object]:
+        """Return what a reader of the results wants to know, by name."""
+        facts: dict[str, object]
+        if self.model is not None:
+            facts = {"model": show_path(self.model), "mode": self.mode or "the model's"}
+        else:
+            full = self.mode == "exact" or self.stack is not None
+            facts = {
+                "clusters": self.n_clusters or "auto",
+                "mode": "exact" if full else "fast",
+                "stack": self.stack or ("default" if full else "none"),
+            }
+        facts |= {"seed": self.seed, "device": self.device}
+        if self.scribbles is not None:
+            facts["scribbles"] = show_path(self.scribbles)
+        if self.bands is not None:
+            facts["bands"] = ", ".join(map(str, self.bands))
+        if self.window is not None:
+            facts["window"] = f"{self.window} pixels"
+        return facts
+
 
 class Segmenter:
     """Segments images and rasters by one method; a model is loaded once for all of them.

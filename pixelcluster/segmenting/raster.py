@@ -121,6 +121,7 @@ def write_raster_outputs(
     polygons: PolygonOptions,
     *,
     overwrite: bool,
+    look: Callable[[Float, NDArray[np.int32], NDArray[np.uint8]], None] | None = None,
     progress: Callable[[float], None] = lambda share: None,
 ) -> list[ClusterRow]:
     """Label every window and write what is wanted, all of it or nothing.
@@ -131,6 +132,7 @@ def write_raster_outputs(
         files: by role: "labels" (GeoTIFF) and, where wanted, "overlay" (PNG) and "polygons".
         polygons: their least area and simplification.
         overwrite: replace existing files.
+        look: called with an overview of the picture (h, w, 3), its ids (h, w), and their colours.
         progress: called with the share of the pixels that are labelled, from 0 to 1.
 
     Returns:
@@ -174,6 +176,8 @@ def write_raster_outputs(
                 write_polygons(
                     temporary["polygons"], suffix, raster, temporary["labels"], labels.names, polygons
                 )
+    if look is not None:
+        look(thumbnail.picture, thumbnail.labels, _with_no_data(palette))
     means = (colours / np.maximum(pixels, 1)[:, None] * 255).round().astype(int)
     return [
         ClusterRow(
@@ -210,8 +214,8 @@ class _Thumbnail:
         height, width = raster.shape
         self.step = max(1, math.ceil(math.sqrt(height * width / _OVERVIEW_PIXELS)))
         size = (-(-height // self.step), -(-width // self.step))
-        self._picture = np.ones((*size, 3), np.float32)
-        self._labels = np.full(size, n_clusters, np.int32)  # the id past the last: no data
+        self.picture = np.ones((*size, 3), np.float32)
+        self.labels = np.full(size, n_clusters, np.int32)  # the id past the last: no data
 
     def add(self, top: int, left: int, labels: NDArray[np.int32], colours: Float, valid: Bool) -> None:
         """Take in one window."""
@@ -219,13 +223,17 @@ class _Thumbnail:
         seen = valid[rows, columns]
         down, across = -(-top // self.step), -(-left // self.step)
         here = (slice(down, down + seen.shape[0]), slice(across, across + seen.shape[1]))
-        self._picture[here][seen] = colours[rows, columns][seen]
-        self._labels[here][seen] = labels[rows, columns][seen]
+        self.picture[here][seen] = colours[rows, columns][seen]
+        self.labels[here][seen] = labels[rows, columns][seen]
 
     def draw(
         self, palette: NDArray[np.uint8], shares: NDArray[np.float64], names: Sequence[str]
     ) -> Image.Image:
         """Return the overlay with its legend; pixels without data are white."""
-        white = np.concatenate([palette, np.full((1, 3), 255, np.uint8)])
-        picture = overlay(self._picture, self._labels, white)
+        picture = overlay(self.picture, self.labels, _with_no_data(palette))
         return with_legend(picture, palette, shares.tolist(), names if any(names) else ())
+
+
+def _with_no_data(palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Add white for the id past the last."""
+    return np.concatenate([palette, np.full((1, 3), 255, np.uint8)])

@@ -73,3 +73,15 @@ def test_a_stack_or_exact_mode_fits_the_generator(photo: Callable[..., Path], me
 def test_a_model_chooses_the_mode_unless_told(photo: Callable[..., Path], tmp_path: Path) -> None:
     Segmenter(Method(model=tmp_path)).image(photo("a.png"))
     assert FakeModel.predictions == [{"mode": None, "probabilities": False, "scribbles": None}]
+
+
+def test_what_a_report_says_of_a_method() -> None:
+    assert Method().described() == {
+        "clusters": "auto", "mode": "fast", "stack": "none", "seed": 0, "device": "auto"
+    }  # fmt: skip
+    assert (
+        Method(3, stack="rgb", mode="fast").described()["mode"] == "exact"
+    )  # a stack asks for the full model
+    trained = Method(model=Path("a\nb"), bands=(4, 3), window=64).described()
+    assert trained["model"] == r"a\nb"
+    assert (trained["mode"], trained["bands"], trained["window"]) == ("the model's", "4, 3", "64 pixels")
