@@ -12,9 +12,26 @@ from pixelcluster.errors import PixelClusterError, show_path
 
 
 @click.command("export", no_args_is_help=True)
-@click.argument("label_maps", nargs=-1, required=True, type=params.PATH, metavar="LABELMAP...")
+@click.argument("inputs", nargs=-1, required=True, type=params.PATH, metavar="LABELMAP...|MODEL")
 @click.option(
-    "-o", "--output", type=params.PATH, required=True, metavar="DIR", help="Folder for the pictures."
+    "-o",
+    "--output",
+    type=params.PATH,
+    required=True,
+    metavar="DIR|FILE",
+    help="Folder for the pictures; with --to the file.",
+)
+@click.option(
+    "--to",
+    "network",
+    type=click.Choice(["onnx", "torch"]),
+    help="Turn a model folder into one file: .onnx, or .pt2 of torch.export.",
+)
+@click.option(
+    "--check",
+    type=params.PATH,
+    metavar="IMAGE",
+    help="With --to: print how many pixels get the same label from the file.",
 )
 @click.option(
     "--palette",
@@ -47,8 +64,10 @@ from pixelcluster.errors import PixelClusterError, show_path
 @click.pass_context
 def command(
     ctx: click.Context,
-    label_maps: tuple[Path, ...],
+    inputs: tuple[Path, ...],
     output: Path,
+    network: Literal["onnx", "torch"] | None,
+    check: Path | None,
     palette: str | None,
     image: Path | None,
     opacity: float,
@@ -56,11 +75,14 @@ def command(
     overwrite: bool,
     max_pixels: int,
 ) -> None:
-    """Turn label maps into coloured pictures, masks or other formats.
+    """Turn label maps into other formats, or a model into one file.
 
     LABELMAP is any mix of indexed or grey PNG, TIFF and NPZ files, from this program or another, and folders
     of them. Each gives <name>_colour.png in the output folder; with --format masks a 1-bit PNG a cluster,
     with png16 plain ids as 16-bit grey, with palette the colours for GIMP, with coco one COCO file for all.
+
+    With --to, MODEL is a folder of train; its fast mode becomes one file that runs without this program:
+    image (1, 3, H, W), RGB in [0, 1], of any size -> log-probabilities (1, K, H, W).
 
     \b
     Examples:
@@ -69,19 +91,39 @@ def command(
         pixelcluster export photo_labels.png -o pictures/ --image photo.jpg --opacity 0.4
         pixelcluster export results/ -o pictures/ --image photos/ --palette mean
         pixelcluster export results/ -o annotations/ --format coco
+        pixelcluster export model/ --to onnx -o model.onnx --check photo.jpg
     """
+    if network is not None:
+        if len(inputs) > 1 or image is not None or palette is not None or to != "picture":
+            raise PixelClusterError(
+                f"--to {network} makes one file of one model; leave --format, --image and --palette out"
+            )
+        from pixelcluster.deploy.export import agreement, export_model, read_exported
+        from pixelcluster.io.read import read_image
+
+        picture = None if check is None else read_image(check, max_pixels=max_pixels)
+        model = export_model(inputs[0], network, output, overwrite=overwrite)
+        click.echo(show_path(output))
+        if picture is not None:
+            share = agreement(model, read_exported(output)[0], picture)
+            click.echo(f"{100 * share:.2f} % of the pixels get the same label")
+        return
+    if check is not None:
+        raise PixelClusterError(
+            "--check compares a model with its exported file; add --to onnx or --to torch"
+        )
     if to == "picture":
         from pixelcluster.render.export import Look, export_pictures
 
         look = Look(palette, image, opacity, max_pixels)
-        written, failures = export_pictures(label_maps, output, look, overwrite=overwrite)
+        written, failures = export_pictures(inputs, output, look, overwrite=overwrite)
     else:
         from pixelcluster.render.convert import convert
 
         if image is not None or (palette is not None and to != "palette"):
             raise PixelClusterError(f"--format {to} has no picture; leave --image and --palette out")
         written, failures = convert(
-            label_maps, output, to, palette=palette, overwrite=overwrite, max_pixels=max_pixels
+            inputs, output, to, palette=palette, overwrite=overwrite, max_pixels=max_pixels
         )
     for path in written:
         click.echo(show_path(path))

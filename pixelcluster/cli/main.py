@@ -22,7 +22,7 @@ COMMANDS = {
     "generate": ("pixelcluster.cli.generate", "Draw images that an image-level model generates."),
     "merge": ("pixelcluster.cli.merge", "Make clusters of a trained model one, without fitting again."),
     "name": ("pixelcluster.cli.name", "Name clusters of a trained model"),
-    "export": ("pixelcluster.cli.export", "Turn label maps into coloured pictures, masks or other formats."),
+    "export": ("pixelcluster.cli.export", "Turn label maps into other formats, or a model into one file."),
     "info": ("pixelcluster.cli.info", "Say what a model, label map or image holds."),
     "completion": ("pixelcluster.cli.completion", "Print the shell completion script."),
 }

@@ -29,7 +29,7 @@ from pixelcluster.targets.encoder_weights import load_encoder
 from pixelcluster.training.refusals import ALLOWED, ALLOWED_SHARE, NotFiniteError
 from pixelcluster.training.state_file import State, load_optimiser, optimiser_state
 
-_MULTIPLE = 32
+MULTIPLE = 32
 """Sides a five-stage encoder wants; two of them at least, as a single cell cannot be normalised."""
 _STRIDE = 4
 """Of the decoder's output, in input pixels."""
@@ -82,15 +82,20 @@ class Student(nn.Module):
             self.network.encoder.eval()
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Return logits (B, K, H, W) of images (B, 3, H, W) in [0, 1], any size."""
-        logits = self.decode(self.encode(images))
+    def forward(self, images: Tensor, size: Sequence[int] | None = None) -> Tensor:
+        """Return logits (B, K, H, W) of images (B, 3, H, W) in [0, 1], any size; `size` as of `encode`."""
+        logits = self.decode(self.encode(images, size))
         return functional.interpolate(logits, size=images.shape[2:], mode="bilinear", align_corners=False)
 
-    def encode(self, images: Tensor) -> list[Tensor]:
-        """Return the encoder's pyramid, at strides 4 to 32 of the enlarged input."""
-        wanted = [
-            max(2 * _MULTIPLE, round(side * self.input_scale / _MULTIPLE) * _MULTIPLE)
+    def encode(self, images: Tensor, size: Sequence[int] | None = None) -> list[Tensor]:
+        """Return the encoder's pyramid, at strides 4 to 32 of the enlarged input.
+
+        Args:
+            images: (B, 3, H, W) in [0, 1].
+            size: of the enlarged input, multiples of 32 from 64 up; None: what the input scale makes of H, W.
+        """
+        wanted = size or [
+            max(2 * MULTIPLE, round(side * self.input_scale / MULTIPLE) * MULTIPLE)
             for side in images.shape[2:]
         ]
         enlarged = functional.interpolate(images, size=wanted, mode="bilinear", align_corners=False)
