@@ -25,6 +25,8 @@ from pydantic import (
 from pixelcluster.errors import PixelClusterError, show_path
 
 _LARGEST_FILE = 1_000_000
+_MOST_BRACKETS = 1_000
+"""PyYAML's time grows with the square of the nesting: 20 kB of "[" took it 40 seconds."""
 
 
 def _printable(name: str) -> str:
@@ -208,6 +210,8 @@ def load_config(path: str | Path) -> RunConfig:
         content = Path(path).read_bytes()
         if len(content) > _LARGEST_FILE:
             raise ValueError(f"{len(content)} bytes, at most {_LARGEST_FILE} are wanted")
+        if content.count(b"[") + content.count(b"{") > _MOST_BRACKETS:
+            raise ValueError(f"more than {_MOST_BRACKETS} opening brackets")
         text = content.decode("utf-8")
         if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
             raise ValueError("aliases such as *name are not allowed")
