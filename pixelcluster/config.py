@@ -205,6 +205,16 @@ def load_config(path: str | Path) -> RunConfig:
         PixelClusterError: missing file, not YAML; an unknown key, with its nearest name, or a wrong value,
             with their line.
     """
+    values, tree = read_yaml(path)
+    return parse_config(values, show_path(path), tree)
+
+
+def read_yaml(path: str | Path) -> tuple[object, yaml.Node | None]:
+    """Return the values of a YAML file of settings and their nodes, which know their lines.
+
+    Raises:
+        PixelClusterError: missing file, not YAML, aliases, or more than settings can be.
+    """
     name = show_path(path)
     try:
         content = Path(path).read_bytes()
@@ -223,7 +233,7 @@ def load_config(path: str | Path) -> RunConfig:
     except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         problem = " ".join(str(error).split())[:300]
         raise PixelClusterError(f"{name}: is not YAML ({problem}); see configs/ for examples") from error
-    return parse_config(values, name, tree)
+    return values, tree
 
 
 def parse_config(values: object, origin: str = "settings", tree: yaml.Node | None = None) -> RunConfig:

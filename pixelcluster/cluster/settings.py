@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 PositiveInt = Annotated[int, Field(ge=1)]
 PositiveFloat = Annotated[float, Field(gt=0)]
+MOST_CLUSTERS = 1_000
+ClusterCount = Annotated[int, Field(ge=1, le=MOST_CLUSTERS)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -16,8 +18,8 @@ class ImageSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    n_clusters: PositiveInt | Literal["auto"] = 10
-    max_clusters: PositiveInt = 20
+    n_clusters: ClusterCount | Literal["auto"] = 10
+    max_clusters: ClusterCount = 20
     """K at the start where it is learned."""
     start: Literal["graph", "network", "random"] = "graph"
     """graph: spectral partition of the graph of images. Without any graph, at the start and later - network:
@@ -27,7 +29,7 @@ class ImageSettings(BaseModel):
     generator: Literal["transform", "deconvolutional"] = "transform"
     generator_side: Annotated[int, Field(ge=4, le=96)] = 14
     """Side of the images the generator explains."""
-    n_factors: Annotated[int, Field(ge=0)] = 8
+    n_factors: Annotated[int, Field(ge=0, le=256)] = 8
     """Appearance factors a cluster."""
     chains: Literal["per_cluster", "shared"] = "per_cluster"
     """per_cluster: a z-chain a cluster (product space); shared: one z, the paper's."""
@@ -41,7 +43,7 @@ class ImageSettings(BaseModel):
     """In units of the variance that the recognition network states."""
     potts_weight: Annotated[float, Field(ge=0)] = 30.0
     """Nats all neighbours of an image together give to its label."""
-    n_neighbours: PositiveInt = 10
+    n_neighbours: Annotated[int, Field(ge=1, le=1_000)] = 10
     iterations: PositiveInt = 2500
     """Mini-batches at most; a small set is done after 60 passes."""
     batch_size: PositiveInt = 128

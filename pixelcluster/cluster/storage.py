@@ -16,8 +16,9 @@ from pixelcluster.cluster.generators import make_generator
 from pixelcluster.cluster.graph import ImageGraph
 from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.recognition import Recognition
-from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.cluster.settings import MOST_CLUSTERS, ImageSettings
 from pixelcluster.cluster.student import Student
+from pixelcluster.config import read_yaml
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.write import atomic_write, make_folder
 
@@ -75,12 +76,14 @@ def load_images_model(folder: str | Path, device: torch.device) -> ImageModel:
             "make one with pixelcluster cluster"
         )
     try:
-        values = yaml.safe_load((path / SETTINGS).read_text(encoding="utf-8"))
+        values = dict(read_yaml(path / SETTINGS)[0])  # type: ignore[call-overload]
         channels = int(values.pop("channels"))
         settings = ImageSettings.model_validate(values)
         tensors = load_file(path / WEIGHTS)
         proportions = tensors["proportions"]
         n_clusters = len(proportions)
+        if n_clusters > MOST_CLUSTERS or channels not in (1, 3):
+            raise ValueError(f"{n_clusters} clusters, {channels} channels")
         generator = make_generator(settings, n_clusters, channels, seed=0)
         n_chains = n_clusters if settings.chains == "per_cluster" else 1
         recognition = Recognition(n_chains, generator.n_latent, channels, settings.side)
@@ -108,7 +111,6 @@ def load_images_model(folder: str | Path, device: torch.device) -> ImageModel:
     except (
         SafetensorError,
         OSError,
-        yaml.YAMLError,
         ValidationError,
         RuntimeError,
         KeyError,

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from pixelcluster.baselines.registry import METHODS, load_method
 from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.config import read_yaml
 from pixelcluster.data.splits import Images, ImageSet
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.metrics.matching import Confusion
@@ -202,15 +202,8 @@ def _read_settings(path: Path) -> ImageSettings:
         PixelClusterError: no such file, not YAML, an unknown name or a wrong value.
     """
     try:
-        return ImageSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except OSError as error:
-        raise PixelClusterError(
-            f"{show_path(path)}: {error.strerror}; wanted a YAML file of settings"
-        ) from error
+        return ImageSettings.model_validate(read_yaml(path)[0])
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise PixelClusterError(f"{show_path(path)}: {where}: {first['msg']}; see ImageSettings") from error
-    except (yaml.YAMLError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise PixelClusterError(f"{show_path(path)}: is not YAML ({reason}); wanted settings") from error

@@ -17,6 +17,7 @@ from pixelcluster.io.decode import FORMATS
 from pixelcluster.io.label_map import read_label_map, read_label_names, read_label_nodata
 from pixelcluster.io.read import read_image
 
+_SETTINGS = ("config.yaml", "cluster.yaml")
 _LARGEST_HEADER = 100_000_000
 
 
@@ -44,30 +45,16 @@ def describe(path: Path) -> dict[str, Any]:
 def _describe_model(folder: Path) -> dict[str, Any]:
     name = show_path(folder)
     weights = sorted(folder.glob("*.safetensors"))
-    config = folder / "config.yaml"
-    if not weights or not os.path.isfile(config):
+    config = next((folder / own for own in _SETTINGS if os.path.isfile(folder / own)), None)
+    if not weights or config is None:
         raise PixelClusterError(
-            f"{name}: not a model folder (config.yaml and *.safetensors are wanted); train one first"
+            f"{name}: not a model folder (config.yaml or cluster.yaml and *.safetensors are wanted); "
+            "train one first"
         )
-    import yaml
+    from pixelcluster.config import read_yaml
 
-    try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    # PyYAML lets errors of its number and date constructors through, and its recursion can run out.
-    except (
-        OSError,
-        yaml.YAMLError,
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-    ) as error:
-        reason = " ".join(str(error).split())[:300]
-        raise PixelClusterError(
-            f"{show_path(config)}: cannot be read ({reason}); train the model again"
-        ) from None
-    facts: dict[str, Any] = {"kind": "model", "config": settings}
+    kind = "model" if config.name == _SETTINGS[0] else "image-level model"
+    facts: dict[str, Any] = {"kind": kind, "config": read_yaml(config)[0]}
     facts["weights"] = {file.name: _describe_weights(file) for file in weights}
     metrics = folder / "metrics.jsonl"
     if os.path.isfile(metrics):

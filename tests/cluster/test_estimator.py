@@ -15,6 +15,7 @@ from sklearn.utils import estimator_checks
 from pixelcluster.cluster.estimator import ImageCluster
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.describe import describe
 
 Shapes = tuple[NDArray[np.uint8], NDArray[np.int64]]
 TINY = ImageSettings(
@@ -119,3 +120,23 @@ def test_colour_is_not_forced_on_a_grey_model(fitted: ImageCluster) -> None:
     """The other way round a grey image becomes a colour one."""
     with pytest.raises(PixelClusterError, match="fitted on grey"):
         fitted.predict(np.random.default_rng(0).integers(0, 255, (2, 16, 16, 3), dtype=np.uint8))
+
+
+def test_hostile_settings_are_refused(tmp_path: Path, fitted: ImageCluster) -> None:
+    """Deep YAML and sizes nobody fits end before memory or minutes are spent."""
+    fitted.save(tmp_path / "model")
+    path = tmp_path / "model" / "cluster.yaml"
+    original = path.read_text()
+    for text in ("[" * 20_000, original.replace("n_factors: 2", "n_factors: 99999999"), "channels: 7\n"):
+        path.write_text(text)
+        with pytest.raises(PixelClusterError) as caught:
+            ImageCluster.load(tmp_path / "model")
+        assert len(str(caught.value)) < 400 + len(str(path))
+
+
+def test_info_describes_the_model(tmp_path: Path, fitted: ImageCluster) -> None:
+    """`pixelcluster info` knows both kinds of model."""
+    fitted.save(tmp_path / "model")
+    facts = describe(tmp_path / "model")
+    assert facts["kind"] == "image-level model"
+    assert facts["config"]["n_clusters"] == 3
