@@ -26,6 +26,7 @@ from pixelcluster.evaluation.image_level import (
     known_labels,
     summarise,
 )
+from pixelcluster.evaluation.options import whole_numbers
 from pixelcluster.io.write import atomic_write, check_writable
 
 BASELINE = "kmeans"
@@ -73,7 +74,7 @@ def run(
     device: str,
 ) -> None:
     """Evaluate every seed, write what was asked for, and print the table."""
-    numbers = _numbers(seeds)
+    numbers = whole_numbers(seeds)
     if labels_per_class is not None and limit_train is not None:
         raise PixelClusterError("--labels-per-class needs all training images; drop --limit-train")
     if json_file is not None:  # before the minutes of fitting
@@ -124,14 +125,6 @@ def run(
             f"| {title} | {row['acc']:.1f} +- {row['acc_std']:.1f} | {row['nmi']:.3f} | {row['ari']:.3f} | "
             f"{seconds:.0f} |"
         )
-
-
-def _numbers(seeds: str) -> list[int]:
-    """Return comma-separated seeds."""
-    try:
-        return [int(seed) for seed in seeds.split(",")]
-    except ValueError as error:
-        raise PixelClusterError(f"seeds {seeds!r}: wanted whole numbers, as in 0,1,2") from error
 
 
 if __name__ == "__main__":

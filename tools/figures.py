@@ -15,6 +15,7 @@ from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.data.image_sets import NAMES, load_image_set
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.image_figures import accuracy_by_steps, draw_steps, merges_and_splits
+from pixelcluster.evaluation.options import whole_numbers
 from pixelcluster.io.write import atomic_write, make_folder
 
 
@@ -50,17 +51,17 @@ def main(
 
         if "3" in figures or not figures:
             points = accuracy_by_steps(
-                images, _numbers(steps), _numbers(seeds), settings, limit=limit_train, tell=tell
+                images, whole_numbers(steps), whole_numbers(seeds), settings, limit=limit_train, tell=tell
             )
             draw_steps(points, out / "langevin_steps.png")
             report["figure_3"] = points
         if "5" in figures or not figures:
             report["figure_5"] = merges_and_splits(
                 images,
-                _numbers(clusters),
+                whole_numbers(clusters),
                 settings,
                 out,
-                seed=_numbers(seeds)[0],
+                seed=whole_numbers(seeds)[0],
                 limit=limit_train,
                 tell=tell,
             )
@@ -69,14 +70,6 @@ def main(
     except PixelClusterError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-
-
-def _numbers(text: str) -> list[int]:
-    """Return comma-separated whole numbers."""
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise PixelClusterError(f"{text!r}: wanted whole numbers, as in 0,1,2") from error
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.evaluation.options import whole_numbers
 from pixelcluster.evaluation.scoreboard import is_image_level, markdown, read_entries, run_all
 from pixelcluster.evaluation.scoreboard_chart import draw_chart
 from pixelcluster.io.write import atomic_write
@@ -43,7 +44,7 @@ def main(
         data = dict(_source(text) for text in sources)
         names = methods.split(",")
         run_all(
-            data, names, _numbers(seeds), out, minutes=budget_minutes, device=device,
+            data, names, whole_numbers(seeds), out, minutes=budget_minutes, device=device,
             tell=lambda line: click.echo(line, err=True),
         )  # fmt: skip
         entries = read_entries(out)
@@ -66,14 +67,6 @@ def _source(text: str) -> tuple[str, Path]:
     if not name or (not path and not is_image_level(name)):
         raise PixelClusterError(f"data {text!r}: wanted NAME=DIR, as in coco-stuff-3=coco/")
     return name, Path(path)
-
-
-def _numbers(seeds: str) -> list[int]:
-    """Return comma-separated seeds."""
-    try:
-        return [int(seed) for seed in seeds.split(",")]
-    except ValueError as error:
-        raise PixelClusterError(f"seeds {seeds!r}: wanted whole numbers, as in 0,1,2") from error
 
 
 if __name__ == "__main__":

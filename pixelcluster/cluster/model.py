@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -22,12 +23,15 @@ from pixelcluster.cluster.student import Student, fit_student
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.prior import LabelPrior, estimate_proportions
 from pixelcluster.sampling import gibbs
+from pixelcluster.training.starts import count_distinct
 from pixelcluster.variational.image import VariationalClustering
 
 Progress = Callable[[Mapping[str, object]], None]
 Mode = Literal["exact", "generator", "fast"]
 
 _SWEEPS = 20
+_NETWORK_MINUTES = 10.0
+"""Of the network that makes a start without a graph, at most."""
 _SPARSITY = 0.02
 """Of all images: where K is learned, smaller clusters are pruned."""
 
@@ -89,7 +93,7 @@ def fit_model(
         PixelClusterError: fewer images, or fewer distinct ones, than clusters.
     """
     n_clusters = settings.max_clusters if settings.n_clusters == "auto" else settings.n_clusters
-    n_distinct = len(torch.unique(images.flatten(1), dim=0)) if len(images) < 1000 else len(images)
+    n_distinct = count_distinct(images.flatten(1))
     if settings.n_clusters == "auto":
         n_clusters = min(n_clusters, n_distinct)
     if n_distinct < max(n_clusters, 2):
@@ -97,12 +101,14 @@ def fit_model(
             f"{n_distinct} distinct images for {n_clusters} clusters; give more images or fewer clusters"
         )
     graph = build_graph(images, settings.n_neighbours) if settings.start == "graph" else None
+    sparse = None if graph is None else graph.sparse
     labels = None
     if graph is not None:
         labels = spectral_labels(graph, n_clusters, seed)
     elif settings.start == "network":
         pixels = images.permute(0, 2, 3, 1).numpy()
-        network = VariationalClustering(n_clusters, seed=seed, device=device.type)
+        minutes = min(_NETWORK_MINUTES, max(deadline - time.monotonic(), 0) / 60)
+        network = VariationalClustering(n_clusters, seed=seed, device=device.type, minutes=minutes)
         labels = torch.from_numpy(network.fit(pixels).predict(pixels))
     if labels is not None and known is not None:
         labels = renamed(labels, known, n_clusters)
@@ -114,7 +120,7 @@ def fit_model(
             n_clusters,
             seed=1000 * seed + index,
             device=device,
-            graph=None if graph is None else graph.sparse,
+            graph=sparse,
             labels=labels,
             known=known,
         )
@@ -137,14 +143,14 @@ def fit_model(
     evidence, latents = read_images(generator, recognition, settings, images, seed=seed, device=device)
     if known is not None:
         evidence = clamped(evidence, known)
-    if graph is None:
+    if sparse is None:
         probabilities = (evidence + proportions.log()).softmax(1)
     else:
         prior = LabelPrior(proportions, potts_weight=settings.potts_weight)
         q = gibbs.mean_field(
             evidence.T[None],
             prior,
-            graph.sparse,
+            sparse,
             n_sweeps=_SWEEPS,
             start=_soft(labels, n_clusters).T[None],
         )
@@ -183,8 +189,7 @@ def infer(
         model: fitted.
         images: (B, C, S, S) uint8.
         mode: "exact" has the generator's evidence and the neighbours among the images of the fit;
-            "generator" the
-            evidence alone; "fast" asks the student.
+            "generator" the evidence alone; "fast" asks the student.
         seed: of the chains.
         device: where to compute.
 

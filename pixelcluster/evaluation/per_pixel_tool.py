@@ -16,6 +16,7 @@ from pixelcluster.cli.progress import live_line
 from pixelcluster.config import RunConfig, load_config
 from pixelcluster.data.labelled import LabelledImage, LabelledSet
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.evaluation.options import whole_numbers
 from pixelcluster.evaluation.per_pixel import Evaluation, evaluate, select
 from pixelcluster.io.label_map import encode_label_map, label_format
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
@@ -83,7 +84,7 @@ def _run(
     maps: Path | None,
     device: str,
 ) -> None:
-    numbers = _numbers(seeds)
+    numbers = whole_numbers(seeds)
     if json_file is not None:  # before the minutes of fitting
         check_writable(json_file, overwrite=True)
     config = _settings(config_file, stack, model)
@@ -154,11 +155,3 @@ def _table(found: Evaluation) -> str:
             f"{result['miou']:.1f} | {result['nmi']:.3f} | {seconds:.0f} |",
         )
     )
-
-
-def _numbers(seeds: str) -> list[int]:
-    """Return comma-separated seeds."""
-    try:
-        return [int(seed) for seed in seeds.split(",")]
-    except ValueError as error:
-        raise PixelClusterError(f"seeds {seeds!r}: wanted whole numbers, as in 0,1,2") from error

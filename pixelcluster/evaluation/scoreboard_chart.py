@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.evaluation.scoreboard import OURS, Entry
+from pixelcluster.evaluation.published import OURS
+from pixelcluster.evaluation.scoreboard import Entry
 
 _RIVAL, _OWN, _PRETRAINED, _MARK = "#9aa5b1", "#1f6feb", "#8a63d2", "#d1242f"
 
