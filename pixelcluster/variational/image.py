@@ -20,7 +20,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.variational.information import Weights
 from pixelcluster.variational.networks import image_trunk
 from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train
-from pixelcluster.variational.views import ViewSettings, random_view
+from pixelcluster.data.views import ViewSettings, random_view
 
 _N_FEATURES = 256
 

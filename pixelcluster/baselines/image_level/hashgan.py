@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
-from pixelcluster.baselines.image_level.learning import descend, minibatches, random_view, set_rate
+from pixelcluster.baselines.image_level.learning import descend, minibatches, set_rate
 from pixelcluster.baselines.image_level.nets import conv_encoder, conv_generator, seeded
+from pixelcluster.data.views import ViewSettings, random_view
 
 _N_FEATURES = 256
 _N_NOISE = 32
@@ -72,7 +73,9 @@ class HashGan(ImageBaseline):
             code, made = self._generate(len(batch.images), pixels.device)
 
             # Real and generated images apart: batch statistics of a mixture would give them away.
-            real = self._features(torch.cat([batch.images, random_view(batch.images, self._random)]))
+            real = self._features(
+                torch.cat([batch.images, random_view(batch.images, ViewSettings(), self._random)])
+            )
             fake = self._features(made.detach())
             logits, moved = self._clusters(real).chunk(2)
             clustering = clustering_loss(logits, moved)

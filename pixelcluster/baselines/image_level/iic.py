@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
-from pixelcluster.baselines.image_level.learning import descend, minibatches, random_view, set_rate
+from pixelcluster.baselines.image_level.learning import descend, minibatches, set_rate
 from pixelcluster.baselines.image_level.nets import conv_encoder, seeded
+from pixelcluster.data.views import ViewSettings, random_view
 
 _N_FEATURES = 256
 _N_HEADS = 5
@@ -40,8 +41,8 @@ def mutual_information(first: Tensor, second: Tensor) -> Tensor:
 class Iic(ImageBaseline):
     """Invariant information clustering, see `ImageBaseline`; the objective is -I, nats, mean of all heads.
 
-    Five main and five overclustering heads on one network, a random crop (zoomed and turned) and jittered
-    view against another; the main head with the largest information over the last tenth of the steps answers,
+    Five main and five overclustering heads on one network, one random view (warped; colour images jittered
+    too) against another; the main head with the largest information over the last tenth of the steps answers,
     as the paper chooses it, without labels. It deviates in a smaller network (three convolutions of stride 2
     instead of a VGG or a ResNet), in training main and overclustering heads in every step instead of every
     other epoch, in one pair of views an image and step instead of up to five, in rate and batch size, and in
@@ -62,7 +63,7 @@ class Iic(ImageBaseline):
             pixels, batch_size=_BATCH, epochs=_EPOCHS, deadline=deadline, random=self._random
         ):
             set_rate(optimiser, _RATE, batch.progress)
-            views = torch.cat([random_view(batch.images, self._random) for _ in range(2)])
+            views = torch.cat([random_view(batch.images, ViewSettings(), self._random) for _ in range(2)])
             first, second = self._features(views).chunk(2)
             information = torch.stack(
                 [mutual_information(head(first).softmax(1), head(second).softmax(1)) for head in self._heads]

@@ -1,4 +1,4 @@
-"""What the learned methods share: mini-batches under a time limit, rates, steps, random views."""
+"""What the learned methods share: mini-batches under a time limit, rates, steps."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 class Batch(NamedTuple):
@@ -83,48 +82,3 @@ def descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:
     loss.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
     return loss.item()
-
-
-def random_view(
-    images: Tensor,
-    random: torch.Generator,
-    *,
-    rotation: float = 25.0,
-    zoom: tuple[float, float] = (0.6, 1.0),
-    jitter: float = 0.4,
-) -> Tensor:
-    """Return one random crop of each image, rotated, scaled back to full size and jittered.
-
-    Args:
-        images: (B, C, h, w) in [0, 1].
-        random: on the device of the images.
-        rotation: largest angle, degrees, either way.
-        zoom: range of the crop's side, as a share of the image's; its place is uniform.
-        jitter: contrast is multiplied by 1 +- this, brightness moves by +- half of it; colour images also
-            change saturation by 1 +- this.
-
-    Returns:
-        (B, C, h, w) in [0, 1]; beyond the border the border's pixels go on.
-    """
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(len(images), *shape, generator=random, device=images.device)
-
-    angle = uniform(-math.pi * rotation / 180, math.pi * rotation / 180)
-    side = uniform(*zoom)
-    shift = uniform(-1, 1, 2) * (1 - side)[:, None]
-    height, width = images.shape[2:]
-    sine, cosine = side * angle.sin(), side * angle.cos()
-    # Normalised coordinates: a rotation in pixels carries the aspect ratio of the image.
-    rows = (
-        torch.stack([cosine, -sine * height / width, shift[:, 0]], 1),
-        torch.stack([sine * width / height, cosine, shift[:, 1]], 1),
-    )
-    grid = functional.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
-    moved = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    if images.shape[1] == 3:
-        grey = moved.mean(1, keepdim=True)
-        moved = grey + (moved - grey) * uniform(1 - jitter, 1 + jitter, 1, 1, 1)
-    mean = moved.mean((1, 2, 3), keepdim=True)
-    contrast, brightness = uniform(1 - jitter, 1 + jitter, 1, 1, 1), uniform(-jitter / 2, jitter / 2, 1, 1, 1)
-    return (mean + (moved - mean) * contrast + brightness).clamp(0, 1)

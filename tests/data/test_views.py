@@ -6,7 +6,7 @@ import torch
 from skimage.transform import AffineTransform
 from skimage.transform import warp as skimage_warp
 
-from pixelcluster.variational.views import ViewSettings, jitter, random_grid, random_view, warp
+from pixelcluster.data.views import ViewSettings, jitter, random_grid, random_view, warp
 
 STILL = ViewSettings(rotation=0, log_scale=0, shear=0, shift=0, elastic=0, jitter=0)
 
