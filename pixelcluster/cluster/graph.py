@@ -1,7 +1,7 @@
 """The graph of images: each and its nearest neighbours in shape, for the Potts prior and for the start.
 
 Sources: Potts over neighbours, as between the pixels of one image (`model.prior`); self-tuning weights,
-Zelnik-Manor and Perona, NIPS 2004; spectral partition, Ng, Jordan and Weiss, NIPS 2001.
+Zelnik-Manor and Perona, NIPS 2004.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ import numpy as np
 import torch
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
-from scipy.sparse.linalg import eigsh
-from sklearn.cluster import KMeans
 from torch import Tensor
 
 from pixelcluster.cluster.shape import nearest, principal_axes, shape_descriptors
@@ -119,16 +117,3 @@ def neighbour_votes(graph: ImageGraph, probabilities: Tensor, places: Tensor, n_
     affinity = torch.exp(-squared / scale)
     affinity = affinity / affinity.sum(1, keepdim=True)
     return torch.einsum("bn,bnk->bk", affinity, probabilities[neighbours].float())
-
-
-def spectral_labels(graph: ImageGraph, n_clusters: int, seed: int) -> Tensor:
-    """Return labels (N,) int64: K-means on the row-normalised leading eigenvectors of the graph."""
-    n_images = len(graph.places)
-    heads, tails = torch.cat([graph.edges, graph.edges.flip(0)], dim=1).numpy()
-    matrix = sparse.csr_matrix(
-        (graph.weights.repeat(2).double().numpy(), (heads, tails)), shape=(n_images, n_images)
-    )
-    start = np.ones(n_images) / np.sqrt(n_images)
-    vectors = eigsh(matrix, k=min(n_clusters, n_images - 1), v0=start, which="LA", tol=1e-4)[1]
-    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return torch.from_numpy(KMeans(n_clusters, n_init=10, random_state=seed).fit_predict(vectors)).long()

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster.cluster.fit import ImageFit
-from pixelcluster.cluster.graph import ImageGraph, build_graph, locate, neighbour_votes, spectral_labels
+from pixelcluster.cluster.graph import ImageGraph, build_graph, locate, neighbour_votes
 from pixelcluster.cluster.joint import ImageGenerator, clamped
+from pixelcluster.cluster.partition import partition
 from pixelcluster.cluster.reading import read_images
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
@@ -104,7 +105,7 @@ def fit_model(
     sparse = None if graph is None else graph.sparse
     labels = None
     if graph is not None:
-        labels = spectral_labels(graph, n_clusters, seed)
+        labels = partition(graph, n_clusters, seed)
     elif settings.start == "network":
         pixels = images.permute(0, 2, 3, 1).numpy()
         minutes = min(_NETWORK_MINUTES, max(deadline - time.monotonic(), 0) / 60)

@@ -22,7 +22,7 @@ class ImageSettings(BaseModel):
     max_clusters: ClusterCount = 20
     """K at the start where it is learned."""
     start: Literal["graph", "network", "random"] = "graph"
-    """graph: spectral partition of the graph of images. Without any graph, at the start and later - network:
+    """graph: a partition of the graph of images. Without any graph, at the start and later - network:
     `variational`'s network, from random weights; random: the paper's, each template is a random image."""
     side: Annotated[int, Field(ge=8, le=96)] = 28
     """Images are brought to this many pixels a side."""
