@@ -38,7 +38,11 @@ def photo(tmp_path: Path, quadrants: np.ndarray) -> Callable[[str], Path]:
 
 
 def grey_levels(
-    image: np.ndarray, n_clusters: int | None = None, seed: int = 0, probabilities: bool = False
+    image: np.ndarray,
+    n_clusters: int | None = None,
+    seed: int = 0,
+    probabilities: bool = False,
+    progress: object = None,
 ) -> SimpleNamespace:
     """Stand-in for the single-image method: equal slices of the colours' rank, none is empty."""
     k = n_clusters or 4

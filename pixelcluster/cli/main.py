@@ -22,6 +22,7 @@ COMMANDS = {
     "generate": ("pixelcluster.cli.generate", "Draw images that an image-level model generates."),
     "merge": ("pixelcluster.cli.merge", "Make clusters of a trained model one, without fitting again."),
     "name": ("pixelcluster.cli.name", "Name clusters of a trained model"),
+    "serve": ("pixelcluster.cli.serve", "Open a page in the browser: segment, correct, name and download."),
     "export": ("pixelcluster.cli.export", "Turn label maps into other formats, or a model into one file."),
     "info": ("pixelcluster.cli.info", "Say what a model, label map or image holds."),
     "completion": ("pixelcluster.cli.completion", "Print the shell completion script."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import threading
@@ -20,14 +21,14 @@ MAX_PIXELS = 100_000_000
 _pillow_cap_lock = threading.Lock()
 
 
-def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def load_image(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """Open and decode one still image, EXIF orientation applied.
 
     Only the formats in `FORMATS` are tried, whatever the suffix says, and nothing is decoded before the size
     in the header has been compared with the cap.
 
     Args:
-        path: an existing regular file.
+        source: an existing regular file, or the bytes of one.
         max_pixels: largest accepted height x width.
 
     Returns:
@@ -36,8 +37,14 @@ def load_image(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     Raises:
         PixelClusterError: missing, unreadable, empty, not an image, truncated, animated, or too large.
     """
-    name = show_path(path)
-    _check_regular_file(Path(path))
+    path: str | os.PathLike[str] | io.BytesIO
+    if isinstance(source, bytes):
+        name, path = "image", io.BytesIO(source)
+        if not source:
+            raise PixelClusterError(f"{name}: the file is empty (0 bytes); copy or export it again")
+    else:
+        name, path = show_path(source), source
+        check_regular_file(Path(source))
     with warnings.catch_warnings():
         # Pillow warns of odd metadata, and of sizes below our own cap: neither matters to the pixels.
         warnings.simplefilter("ignore")
@@ -84,14 +91,7 @@ def check_still_and_size(image: Image.Image, name: str, max_pixels: int) -> None
     Raises:
         PixelClusterError: with the frame count, or the size and the cap.
     """
-    width, height = image.size
-    if width < 1 or height < 1:
-        raise PixelClusterError(f"{name}: the image is {width} x {height} pixels; at least 1 x 1 is needed")
-    if width * height > max_pixels:
-        raise PixelClusterError(
-            f"{name}: {width} x {height} pixels = {width * height / 1e6:.1f} megapixels, over the cap of "
-            f"{max_pixels / 1e6:g}; raise the cap (--max-pixels, max_pixels=) or shrink the image"
-        )
+    check_size(*image.size, name, max_pixels)
     # An MPO is a JPEG photo with extra views (a thumbnail, the other eye): its first frame is the picture.
     frames = 1 if image.format == "MPO" else int(getattr(image, "n_frames", 1))
     if frames > 1:
@@ -101,7 +101,27 @@ def check_still_and_size(image: Image.Image, name: str, max_pixels: int) -> None
         )
 
 
-def _check_regular_file(path: Path) -> None:
+def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
+    """Refuse an empty picture, or one of too many pixels; arguments as of `check_still_and_size`.
+
+    Raises:
+        PixelClusterError: with the size and the cap.
+    """
+    if width < 1 or height < 1:
+        raise PixelClusterError(f"{name}: the image is {width} x {height} pixels; at least 1 x 1 is needed")
+    if width * height > max_pixels:
+        raise PixelClusterError(
+            f"{name}: {width} x {height} pixels = {width * height / 1e6:.1f} megapixels, over the cap of "
+            f"{max_pixels / 1e6:g}; raise the cap (--max-pixels, max_pixels=) or shrink the image"
+        )
+
+
+def check_regular_file(path: Path) -> None:
+    """Refuse what is missing, a folder, a device or empty, before anything opens it.
+
+    Raises:
+        PixelClusterError: saying which of these it is.
+    """
     name = show_path(path)
     try:
         status = path.stat()
@@ -112,9 +132,9 @@ def _check_regular_file(path: Path) -> None:
     except (OSError, ValueError) as error:  # ValueError: a NUL byte in the name
         raise PixelClusterError(f"{name}: cannot be opened ({_one_line(error)}); check the path") from None
     if stat.S_ISDIR(status.st_mode):
-        raise PixelClusterError(f"{name}: is a folder, but one image file is needed; name a file inside it")
+        raise PixelClusterError(f"{name}: is a folder, but one file is needed; name a file inside it")
     if not stat.S_ISREG(status.st_mode):
-        raise PixelClusterError(f"{name}: is not a regular file; save the image to disk first")
+        raise PixelClusterError(f"{name}: is not a regular file; save it to disk first")
     if status.st_size == 0:
         raise PixelClusterError(f"{name}: the file is empty (0 bytes); copy or export it again")
 

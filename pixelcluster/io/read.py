@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 # A union of names, because torch is only imported by the type checker.
-ImageLike: TypeAlias = Union[str, Path, Image.Image, "NDArray[np.generic]", "torch.Tensor"]
+ImageLike: TypeAlias = Union[str, Path, bytes, Image.Image, "NDArray[np.generic]", "torch.Tensor"]
 
 SUFFIXES = frozenset(
     f".{name}"
@@ -36,8 +36,8 @@ def read_image(source: ImageLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np
     image as a uint16 array to keep all of it. Embedded colour profiles are not applied.
 
     Args:
-        source: a path; a PIL image; a numpy array (H, W) or (H, W, 1|3|4) of bool, uint8, uint16 or float in
-            [0, 1]; a torch tensor (H, W) or (1|3|4, H, W) of the same types.
+        source: a path; the bytes of a file; a PIL image; a numpy array (H, W) or (H, W, 1|3|4) of bool,
+            uint8, uint16 or float in [0, 1]; a torch tensor (H, W) or (1|3|4, H, W) of the same types.
         max_pixels: largest accepted height x width of a file or PIL image, compared before decoding.
 
     Returns:
@@ -49,6 +49,8 @@ def read_image(source: ImageLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np
     """
     if isinstance(source, (str, os.PathLike)):
         return _from_pil(load_image(source, max_pixels=max_pixels), show_path(source))
+    if isinstance(source, bytes):
+        return _from_pil(load_image(source, max_pixels=max_pixels), "image")
     if isinstance(source, Image.Image):
         check_still_and_size(source, "image", max_pixels)
         return _from_pil(source, "image")

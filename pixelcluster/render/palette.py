@@ -70,6 +70,11 @@ def categorical(n_colours: int) -> NDArray[np.uint8]:
     return np.resize(_farthest_points(min(n_colours, MAX_DISTINCT)), (n_colours, 3))
 
 
+def hex_colours(palette: NDArray[np.uint8]) -> list[str]:
+    """Write the colours of a palette (K, 3) as web pages do: "#rrggbb"."""
+    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in palette.tolist()]
+
+
 def mean_colours(
     image: NDArray[np.float32], label_map: NDArray[np.integer], n_clusters: int
 ) -> NDArray[np.float64]:

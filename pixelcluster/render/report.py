@@ -22,7 +22,7 @@ from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.naming import refuse_replacing_inputs
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.render.overlay import overlay, share_text
-from pixelcluster.render.palette import categorical
+from pixelcluster.render.palette import categorical, hex_colours
 
 if TYPE_CHECKING:
     from pixelcluster.segmenting.batch import Outcome
@@ -165,7 +165,7 @@ def versions() -> dict[str, str]:
 
 
 def _colours(n_clusters: int) -> list[str]:
-    return ["#{:02x}{:02x}{:02x}".format(*colour) for colour in categorical(n_clusters).tolist()]
+    return hex_colours(categorical(n_clusters))
 
 
 def _data_uri(picture: Image.Image) -> str:

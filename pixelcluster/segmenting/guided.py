@@ -70,22 +70,22 @@ def guide_clusters(
         raise PixelClusterError(
             f"the scribbles name {len(classes)} classes, but {n_clusters} clusters were asked for; raise -k"
         )
-    votes = _votes(clusters, marks, classes)
+    votes = count_votes(clusters, marks, classes)
     won = np.where(votes.any(1), votes.argmax(1), -1)  # of each cluster: index into classes
     carved = np.setdiff1d(np.arange(len(classes)), won)
     statistics = region_statistics(atoms, evidence)
     of_atom = np.empty(int(atoms.max()) + 1, dtype=np.intp)
     of_atom[atoms.ravel()] = clusters.ravel()
     n_found = len(won)
-    by_atom = _votes(atoms, marks, classes)
+    by_atom = count_votes(atoms, marks, classes)
     marked = np.where(by_atom.any(1), by_atom.argmax(1), -1)
     if len(carved):
         new_id = {int(c): n_found + i for i, c in enumerate(carved)}
-        loss = _loss_to_own(statistics, of_atom, marked, won)
+        loss = loss_to_own(statistics, of_atom, marked, won)
         for c, name in new_id.items():
             if c not in marked:  # other strokes outnumber it in every basin: it keeps its cells alone
                 continue
-            other = likelihood_loss(_union(statistics, marked == c), statistics)
+            other = likelihood_loss(union(statistics, marked == c), statistics)
             nearer = (marked < 0) & (other < loss)
             of_atom[nearer], loss[nearer] = name, other[nearer]
         won = np.concatenate([won, carved])
@@ -108,7 +108,7 @@ def guide_clusters(
     return compact.reshape(clusters.shape), names
 
 
-def _votes(regions: Int, marks: Marks, classes: Marks) -> Int:
+def count_votes(regions: Int, marks: Marks, classes: Marks) -> Int:
     """Marked cells of each region and class, (n, C)."""
     votes = np.zeros((int(regions.max()) + 1, len(classes)), dtype=np.intp)
     seen = marks >= 0
@@ -116,7 +116,7 @@ def _votes(regions: Int, marks: Marks, classes: Marks) -> Int:
     return votes
 
 
-def _union(statistics: Statistics, chosen: NDArray[np.bool_]) -> Statistics:
+def union(statistics: Statistics, chosen: NDArray[np.bool_]) -> Statistics:
     """Statistics of the union of some regions, as one region."""
     size, codes, moments = (
         getattr(statistics, part)[chosen].sum(0, keepdims=True) for part in ("size", "codes", "moments")
@@ -124,14 +124,14 @@ def _union(statistics: Statistics, chosen: NDArray[np.bool_]) -> Statistics:
     return Statistics(size, codes, moments, head_residual(moments, size))
 
 
-def _loss_to_own(statistics: Statistics, of_atom: Int, marked: Int, won: Int) -> NDArray[np.float64]:
+def loss_to_own(statistics: Statistics, of_atom: Int, marked: Int, won: Int) -> NDArray[np.float64]:
     """Loss of each atom against its cluster, less the atoms whose strokes name another class."""
     loss = np.zeros(len(of_atom))
     for cluster in np.unique(of_atom):
         own = of_atom == cluster
         loyal = own & ((marked < 0) | (marked == won[cluster]))
         if loyal.any():
-            loss[own] = likelihood_loss(_union(statistics, loyal), statistics)[own]
+            loss[own] = likelihood_loss(union(statistics, loyal), statistics)[own]
     return loss
 
 
@@ -141,6 +141,6 @@ def _dissolve(statistics: Statistics, of_atom: Int, won: Int, n_clusters: int) -
         areas = np.bincount(of_atom, statistics.size, len(won))
         smallest = min((k for k in present if won[k] < 0), key=lambda k: areas[k])
         rest = [k for k in present if k != smallest]
-        losses = np.stack([likelihood_loss(_union(statistics, of_atom == k), statistics) for k in rest])
+        losses = np.stack([likelihood_loss(union(statistics, of_atom == k), statistics) for k in rest])
         own = of_atom == smallest
         of_atom[own] = np.array(rest)[losses.argmin(0)][own]

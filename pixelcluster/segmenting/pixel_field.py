@@ -46,6 +46,7 @@ def map_labels(
     *,
     sweeps: int = SWEEPS,
     known: NDArray[np.bool_] | None = None,
+    progress: Callable[[float], None] | None = None,
 ) -> tuple[Labels, list[int]]:
     """Move the frontiers to the mode of the field.
 
@@ -55,6 +56,7 @@ def map_labels(
         heads: of the clusters.
         sweeps: over the pixels near a frontier.
         known: (H, W) bool; True: the label is clamped.
+        progress: called with the share of the rows that are done.
 
     Returns:
         (H, W) labels, and the pixels changed in each sweep.
@@ -76,6 +78,8 @@ def map_labels(
         pixels = channels(low, high)
         for sweep, count in enumerate(_sweep_block(block, movable, pixels, heads, low, labels.shape, sweeps)):
             changed[sweep] += count
+        if progress is not None:
+            progress(stop / height)
     return out, changed
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from pixelcluster.config import ClusterSettings, RunConfig, dump_config, load_config, parse_config
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.write import atomic_write
@@ -29,8 +32,21 @@ def merge_clusters(folder: Path, ids: Sequence[int]) -> RunConfig:
         PixelClusterError: no model folder, ids it does not have, or two clusters of different names.
     """
     config = _load(folder)
-    settings = config.clusters
     _check_ids(ids, config, folder)
+    return _save(folder, config, with_merged(config.clusters, ids, model=show_path(folder)))
+
+
+def with_merged(settings: ClusterSettings, ids: Sequence[int], model: str = "") -> ClusterSettings:
+    """Return settings in which several clusters are one; see `merge_clusters`.
+
+    Args:
+        settings: names and merges so far.
+        ids: at least two existing clusters.
+        model: what `pixelcluster name` calls the model, for the message; "" where there is none.
+
+    Raises:
+        PixelClusterError: fewer than two clusters, or two of different names.
+    """
     group = sorted({settings.merged.get(i, i) for i in ids})
     if len(group) < 2:
         raise PixelClusterError(f"{_listed(ids)}: one cluster already; name at least two to merge")
@@ -38,14 +54,14 @@ def merge_clusters(folder: Path, ids: Sequence[int]) -> RunConfig:
     named = [i for i in group if i in settings.names]
     if len(named) > 1:
         both = " and ".join(repr(settings.names[i]) for i in named[:2])
+        way = f" (pixelcluster name {model} {named[1]}=)" if model else ""
         raise PixelClusterError(
-            f"clusters {named[0]} and {named[1]} are named {both}; clear one name first "
-            f"(pixelcluster name {show_path(folder)} {named[1]}=)"
+            f"clusters {named[0]} and {named[1]} are named {both}; clear one name first{way}"
         )
     merged = {source: target if taker in rest else taker for source, taker in settings.merged.items()}
     merged |= dict.fromkeys(rest, target)
     names = {target if i in named else i: name for i, name in settings.names.items()}
-    return _save(folder, config, ClusterSettings(names=names, merged=dict(sorted(merged.items()))))
+    return ClusterSettings(names=names, merged=dict(sorted(merged.items())))
 
 
 def name_clusters(folder: Path, names: Mapping[int, str]) -> RunConfig:
@@ -64,6 +80,20 @@ def name_clusters(folder: Path, names: Mapping[int, str]) -> RunConfig:
     """
     config = _load(folder)
     _check_ids([*names], config, folder)
+    return _save(folder, config, with_names(config, names, show_path(folder)).clusters)
+
+
+def with_names(config: RunConfig, names: Mapping[int, str], origin: str) -> RunConfig:
+    """Return settings in which clusters have names; see `name_clusters`.
+
+    Args:
+        config: settings so far.
+        names: id -> name; "" takes a name away.
+        origin: where the settings are, for the message.
+
+    Raises:
+        PixelClusterError: a merged or missing cluster, or a name that is taken, too long or not printable.
+    """
     for i in names:
         if i in config.clusters.merged:
             raise PixelClusterError(
@@ -72,8 +102,7 @@ def name_clusters(folder: Path, names: Mapping[int, str]) -> RunConfig:
     kept = {i: name for i, name in config.clusters.names.items() if i not in names}
     added = {i: name for i, name in names.items() if name}
     values = {"names": dict(sorted((kept | added).items())), "merged": config.clusters.merged}
-    checked = parse_config(config.model_dump() | {"clusters": values}, show_path(folder))
-    return _save(folder, config, checked.clusters)
+    return parse_config(config.model_dump() | {"clusters": values}, origin)
 
 
 def _load(folder: Path) -> RunConfig:
@@ -104,3 +133,10 @@ def _check_ids(ids: Sequence[int], config: RunConfig, folder: Path) -> None:
 
 def _listed(ids: Sequence[int]) -> str:
     return ",".join(map(str, ids))
+
+
+def current_ids(labels: NDArray[np.int32], merged: Mapping[int, int]) -> NDArray[np.int32]:
+    """Return labels of any shape with ids that were merged away replaced by those that took their pixels."""
+    for source, target in merged.items():
+        labels = np.where(labels == source, np.int32(target), labels)
+    return labels

@@ -23,6 +23,7 @@ from pixelcluster.segmenting.guided import guide_clusters, marks_on_grid
 from pixelcluster.segmenting.heads import Heads, fit_heads
 from pixelcluster.segmenting.hierarchy import (
     Int,
+    Merges,
     best_number_of_merges,
     merge_regions,
     objective_trace,
@@ -35,8 +36,12 @@ from pixelcluster.segmenting.pixel_field import (
     label_probabilities,
     map_labels,
 )
+from pixelcluster.segmenting.progress import Glimpse, Watch
 
 Labels = NDArray[np.int32]
+
+_GLIMPSES = 24
+"""Of the joining of regions."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def segment_image(
     seed: int = 0,
     probabilities: bool = False,
     scribbles: Labels | None = None,
-    progress: Callable[[str, float], None] | None = None,
+    progress: Watch | None = None,
 ) -> SingleResult:
     """Segment one image by fitting the generator to it.
 
@@ -78,7 +83,7 @@ def segment_image(
         probabilities: also return the conditionals of every pixel given its neighbours' labels.
         scribbles: (H, W) known classes, -1 elsewhere. Their pixels are clamped, clusters follow them (see
             `guided`), and ids are then the classes; clusters without strokes take the ids that are free.
-        progress: called with the stage's name and the share of the work done.
+        progress: is told of every stage, with the labels on the coarse grid from the first regions on.
 
     Returns:
         The result; it has fewer clusters than asked where the image has fewer colours.
@@ -89,15 +94,15 @@ def segment_image(
     _check(image, targets, n_clusters, scribbles)
     if n_clusters is not None and scribbles is None:
         n_clusters = min(n_clusters, count_colours(image, at_least=n_clusters))
-    report = progress or (lambda stage, share: None)
+    watch = progress or (lambda glimpse: None)
     height, width = image.shape[:2]
 
-    report("evidence", 0.0)
+    watch(Glimpse("evidence", 0.0))
     evidence, project = (
         image_evidence(image, seed=seed) if targets is None else stack_evidence(targets, seed=seed)
     )
     # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
-    found = find_clusters(evidence, None if scribbles is not None else n_clusters, report=report)
+    found = find_clusters(evidence, None if scribbles is not None else n_clusters, progress=progress)
     if scribbles is not None and n_clusters is not None and found.clusters.max() + 1 < n_clusters:
         found = find_clusters(evidence, n_clusters)
     clusters = found.clusters
@@ -106,14 +111,20 @@ def segment_image(
     def channels(start: int, stop: int) -> Float:
         return project(pixels[start:stop])
 
-    report("pixels", 0.8)
+    watch(Glimpse("pixels", 0.8, clusters, found.objective[-1]))
+
+    def rows_done(share: float) -> None:
+        watch(Glimpse("pixels", 0.8 + 0.1 * share))
+
     if scribbles is not None:
-        labels, certain, n_ids = _guided(found, scribbles, evidence, channels, n_clusters, probabilities)
-        report("done", 1.0)
+        labels, certain, n_ids = _guided(
+            found, scribbles, evidence, channels, n_clusters, probabilities, rows_done
+        )
+        watch(Glimpse("done", 1.0))
         return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, n_ids)
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
     start = grow_to_pixels(clusters, height, width)
-    labels, _ = map_labels(start, channels, heads)
+    labels, _ = map_labels(start, channels, heads, progress=rows_done)
     if n_clusters is not None:
         if len(np.unique(labels)) < len(heads.mean):
             labels = start  # a cluster too thin for the pixel field to keep
@@ -121,9 +132,9 @@ def segment_image(
     labels, order = _by_area(labels)
     certain = None
     if probabilities:
-        report("probabilities", 0.9)
+        watch(Glimpse("probabilities", 0.9))
         certain = _probabilities(labels, order, channels, heads)
-    report("done", 1.0)
+    watch(Glimpse("done", 1.0))
     return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, int(labels.max()) + 1)
 
 
@@ -144,32 +155,43 @@ class Found:
     objective: list[float]
 
 
-def find_clusters(
-    evidence: Evidence, n_clusters: int | None, *, report: Callable[[str, float], None] = lambda *_: None
-) -> Found:
+def find_clusters(evidence: Evidence, n_clusters: int | None, *, progress: Watch | None = None) -> Found:
     """Find the clusters of the coarse grid.
 
     Args:
         evidence: the target stack on the grid.
         n_clusters: exactly this many, where there are basins enough; None lets the objective decide.
-        report: called with the stage's name and the share of the work done.
+        progress: as of `segment_image`.
 
     Returns:
         The clusters and what they are made of.
     """
-    report("boundaries", 0.25)
+    watch = progress or (lambda glimpse: None)
+    watch(Glimpse("boundaries", 0.25))
     strength = boundary_strength(evidence)
     atoms = watershed_atoms(strength)
-    report("merging", 0.6)
+    watch(Glimpse("merging", 0.5, atoms, 0.0))
     merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
     n_merges = best_number_of_merges(merges)
     if n_clusters is not None:
         n_merges = min(n_merges, max(0, merges.n_atoms - n_clusters))
+    objective = objective_trace(merges, n_merges)
+    if progress is not None:
+        _show_merges(merges, atoms, objective, progress)
     regions = merges.cut(n_merges)[atoms]
     cluster = link_clusters(
         region_statistics(regions, evidence), region_graph(regions, strength), n_clusters=n_clusters
     )
-    return Found(cluster[regions], regions, atoms, objective_trace(merges, n_merges))
+    return Found(cluster[regions], regions, atoms, objective)
+
+
+def _show_merges(merges: Merges, atoms: Int, objective: list[float], progress: Watch) -> None:
+    """Show the joins as they were made, each glimpse with a fixed factor fewer regions than the last."""
+    last = len(objective) - 1
+    left = np.geomspace(merges.n_atoms, merges.n_atoms - last, _GLIMPSES)
+    for done in np.unique((merges.n_atoms - left).round().astype(int))[1:].tolist():
+        share = 0.6 + 0.2 * done / last
+        progress(Glimpse("merging", share, merges.cut(done)[atoms], objective[done]))
 
 
 def _guided(
@@ -179,6 +201,7 @@ def _guided(
     channels: Channels,
     n_clusters: int | None,
     probabilities: bool,
+    progress: Callable[[float], None],
 ) -> tuple[Labels, Float | None, int]:
     """Return labels that agree with the scribbles, their probabilities where wanted, and K."""
     height, width = scribbles.shape
@@ -190,7 +213,7 @@ def _guided(
     start = grow_to_pixels(clusters, height, width)
     known = scribbles >= 0
     start[known] = index_of[scribbles[known]]
-    labels, _ = map_labels(start, channels, heads, known=known)
+    labels, _ = map_labels(start, channels, heads, known=known, progress=progress)
     certain = None
     if probabilities:
         certain = np.zeros((len(index_of), height, width), dtype=np.float32)

@@ -11,6 +11,7 @@ from pixelcluster.segmenting.heads import SHARE_FLOOR, fit_heads
 from pixelcluster.segmenting.hierarchy import head_residual, merge_regions, region_statistics
 from pixelcluster.segmenting.linking import link_clusters, split_clusters
 from pixelcluster.segmenting.pixel_field import label_probabilities, map_labels
+from pixelcluster.segmenting.progress import Glimpse
 from pixelcluster.segmenting.single import segment_image
 
 
@@ -137,12 +138,18 @@ def test_targets_replace_colour() -> None:
 
 
 def test_objective_rises_and_progress_is_told(disc: tuple[np.ndarray, np.ndarray]) -> None:
-    told: list[tuple[str, float]] = []
-    result = segment_image(disc[0], progress=lambda stage, share: told.append((stage, share)))
+    told: list[Glimpse] = []
+    result = segment_image(disc[0], progress=told.append)
     assert result.objective[-1] > result.objective[0] == 0.0
-    shares = [share for _, share in told]
+    shares = [glimpse.share for glimpse in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
+    seen = [glimpse for glimpse in told if glimpse.label_map is not None]
+    regions = [len(np.unique(glimpse.label_map)) for glimpse in seen]
+    assert regions == sorted(regions, reverse=True)
+    assert regions[0] > regions[-1] == result.label_map.max() + 1
+    assert seen[0].objective == 0.0
+    assert seen[-1].objective == result.objective[-1]
 
 
 def test_large_images_keep_the_grid_bounded_and_the_labels_sharp() -> None:

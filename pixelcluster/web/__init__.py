@@ -1,0 +1,1 @@
+"""The local page of `pixelcluster serve`: one picture at a time, in the browser, on this machine only."""

@@ -1,0 +1,127 @@
+"""From a picture and a request to a result: on its own, or with the one model the server was given."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelcluster.config import ClusterSettings
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.render.palette import categorical, hex_colours
+from pixelcluster.segmenting.api import count_colours, segment
+from pixelcluster.segmenting.correct import correct_image
+from pixelcluster.segmenting.progress import Watch
+from pixelcluster.segmenting.segmentation import Segmentation
+from pixelcluster.web.asked import MAX_CLUSTERS, Run
+from pixelcluster.web.jobs import Work
+from pixelcluster.web.store import Picture, Result, Store
+
+if TYPE_CHECKING:
+    from pixelcluster.estimator import PixelCluster
+
+Marks = NDArray[np.int32]
+
+
+class Runner:
+    """Segments pictures of the store.
+
+    Args:
+        store: where results go.
+        model: a model folder; None: every picture on its own.
+        seed: same seed, same result.
+        device: "auto", "cpu" or "cuda", for the model.
+
+    Raises:
+        PixelClusterError: the model cannot be loaded.
+    """
+
+    def __init__(self, store: Store, model: Path | None, *, seed: int, device: str) -> None:
+        self._store, self._seed = store, seed
+        self._model: PixelCluster | None = None
+        if model is not None:
+            from pixelcluster.estimator import PixelCluster
+
+            self._model = PixelCluster.load(model, seed=seed, device=device)
+            _check_count(self._model.model_.generator.n_clusters)
+
+    def described(self) -> dict[str, object] | None:
+        """What the page may know of the model; None without one."""
+        if self._model is None:
+            return None
+        trained = self._model.model_
+        config = trained.config
+        return {
+            "clusters": trained.generator.n_clusters,
+            "palette": hex_colours(categorical(trained.generator.n_clusters)),
+            "stack": config.targets.stack,
+            "mode": config.mode,
+            "student": trained.student is not None,
+        }
+
+    def plan(self, picture: Picture, asked: Run) -> Work:
+        """Check a request and return the work it means.
+
+        Raises:
+            PixelClusterError: strokes or choices that do not fit the picture or the model.
+        """
+        if self._model is not None and asked.k is not None:
+            raise PixelClusterError("the model fixes the number of clusters; leave k out")
+        if self._model is None and asked.mode is not None:
+            raise PixelClusterError("modes are a trained model's; start with --model DIR, or leave mode out")
+        before = None if asked.result is None else picture.results.get(asked.result)
+        if asked.result is not None and before is None:
+            raise PixelClusterError("the result painted on is no longer there; run again without strokes")
+        marks = None
+        if asked.scribbles is not None:
+            n_ids = MAX_CLUSTERS if self._model is None else self._model.model_.generator.n_clusters
+            marks = asked.scribbles.marks(picture.image.shape[:2], n_ids)
+
+        def work(watch: Watch) -> str:
+            run = self._alone if self._model is None else self._with_model
+            result = run(picture.image, asked, marks, before, watch)
+            _check_count(result.found.n_clusters)
+            return self._store.put(picture, result)
+
+        return work
+
+    def _alone(
+        self, image: NDArray[np.float32], asked: Run, marks: Marks | None, before: Result | None, watch: Watch
+    ) -> Result:
+        if marks is not None and before is not None:
+            started = time.perf_counter()
+            labels = correct_image(image, before.shown.label_map, marks, seed=self._seed, progress=watch)
+            n_clusters = max(before.found.n_clusters, int(labels.max()) + 1)
+            info = {"seconds": time.perf_counter() - started}
+            found = Segmentation.build(image, labels, n_clusters, info=info)
+            return Result.start(found, ClusterSettings(names=before.settings.names))
+        if marks is not None:
+            found = segment(image, asked.k, seed=self._seed, scribbles=marks, progress=watch)
+            return Result.start(found, ClusterSettings())
+        k = asked.k
+        notes: tuple[str, ...] = ()
+        # What `segment` warns of is told here: a warning would end on the terminal.
+        if k is not None and (possible := count_colours(image, at_least=k)) < k:
+            notes = (f"asked for {k} clusters, but the image has {possible} distinct colours",)
+            k = possible
+        found = segment(image, k, seed=self._seed, progress=watch)
+        return Result.start(found, ClusterSettings(), notes)
+
+    def _with_model(
+        self, image: NDArray[np.float32], asked: Run, marks: Marks | None, before: Result | None, watch: Watch
+    ) -> Result:
+        assert self._model is not None
+        found = self._model.predict(image, mode=asked.mode, scribbles=marks, progress=watch)
+        names = {i: name for i, name in enumerate(found.names) if name}
+        settings = ClusterSettings(names=names) if before is None else before.settings
+        return Result.start(found, settings)
+
+
+def _check_count(n_clusters: int) -> None:
+    if n_clusters > 256:
+        raise PixelClusterError(
+            f"{n_clusters} clusters; a page shows at most 256, so use pixelcluster segment"
+        )
