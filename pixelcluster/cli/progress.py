@@ -49,10 +49,10 @@ def share_bar(description: str) -> Iterator[Callable[[float], None]]:
 
 
 @contextmanager
-def live_line() -> Iterator[Callable[[Mapping[str, object]], None]]:
+def live_line(*, shown: bool = True) -> Iterator[Callable[[Mapping[str, object]], None]]:
     """Give a function that shows a training run on one line; it is silent where stderr is no terminal."""
     console = Console(stderr=True)
-    if not console.is_terminal:
+    if not shown or not console.is_terminal:
         yield lambda state: None
         return
     with console.status("starting") as status:
@@ -63,7 +63,7 @@ def training_line(state: Mapping[str, object]) -> str:
     """Objective, shares per cluster, steps a second and time left, those that are known.
 
     Args:
-        state: step, objective, shares (fractions), steps_per_second, seconds_left.
+        state: step, objective, shares (fractions), steps_per_second, rejected, seconds_left.
 
     Returns:
         For example "step 1200  objective 0.1234  shares 12 30 58 %  8.1 steps/s  3:20 left".
@@ -78,6 +78,8 @@ def training_line(state: Mapping[str, object]) -> str:
         parts.append(f"shares {shown}{' ...' * (len(shares) > 16)} %")
     if isinstance(speed := state.get("steps_per_second"), float):
         parts.append(f"{speed:.1f} steps/s")
+    if rejected := state.get("rejected"):
+        parts.append(f"{rejected} proposals rejected")
     if isinstance(left := state.get("seconds_left"), (int, float)):
         parts.append(f"{int(left) // 60}:{int(left) % 60:02} left")
     return "  ".join(parts)

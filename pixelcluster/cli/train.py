@@ -61,6 +61,7 @@ def command(
         pixelcluster train photos/ -k 8 -o model/
         pixelcluster train photos/ -k auto -o model/ --minutes 10 --stack encoder
         pixelcluster train --resume model/
+        torchrun --nproc-per-node 4 -m pixelcluster train photos/ -k 8 -o model/
         pixelcluster segment new/ --model model/ -o results/
     """
     given = [
@@ -75,16 +76,18 @@ def command(
         raise click.UsageError("FOLDER and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line
     from pixelcluster.segmenting.train import Keeping, Training, resume_folder, train_folder
+    from pixelcluster.training.distributed import joined, leads
 
-    keeping = Keeping(checkpoint_every, ctx.find_object(StopSignals))
-    with live_line() as show:
+    stop = ctx.find_object(StopSignals)
+    keeping = Keeping(checkpoint_every, stop)
+    with joined(stop), live_line(shown=leads()) as show:
         if resume is not None:
             output = resume
             resume_folder(resume, folder=folder, minutes=minutes, keeping=keeping, progress=show)
         elif folder is not None and output is not None:
             training = Training(clusters, stack, config, minutes, seed, device)
             train_folder(folder, output, training, overwrite=overwrite, keeping=keeping, progress=show)
-    assert output is not None
-    click.echo(
-        f"{show_path(output)}: model written; try pixelcluster segment IMAGE --model {show_path(output)}"
-    )
+        assert output is not None
+        if leads():
+            shown = show_path(output)
+            click.echo(f"{shown}: model written; try pixelcluster segment IMAGE --model {shown}")

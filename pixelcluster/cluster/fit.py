@@ -64,6 +64,7 @@ class ImageFit:
         recognition: starts the chains.
         labels: (N,) int64, the last state of y.
         objective: mean log p(x) at the end, nats an image, up to a constant.
+        rejected: Langevin proposals that were not finite, so far.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class ImageFit:
                         "objective": self.objective,
                         "shares": self.shares.tolist(),
                         "steps_per_second": (iteration + 1) / elapsed,
+                        "rejected": self.rejected,
                         "seconds_left": elapsed / (iteration + 1) * (self.iterations - iteration - 1),
                     }
                 )

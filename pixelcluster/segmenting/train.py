@@ -94,9 +94,11 @@ def train_folder(
     make_folder(output)  # before the hours of training: a read-only disk is found out now
 
     from pixelcluster.estimator import PixelCluster
+    from pixelcluster.training.distributed import leads
     from pixelcluster.training.snapshots import Snapshots, remove
 
-    remove(output / CHECKPOINTS)
+    if leads():
+        remove(output / CHECKPOINTS)
     model = PixelCluster(
         n_clusters=training.n_clusters,
         stack=training.stack,
@@ -136,10 +138,11 @@ def resume_folder(
     """
     from pixelcluster.config import parse_config
     from pixelcluster.estimator import PixelCluster
+    from pixelcluster.training.distributed import of_lead
     from pixelcluster.training.run import of_checkpoint
     from pixelcluster.training.snapshots import Snapshots, read_newest
 
-    state = read_newest(output / CHECKPOINTS)
+    state = of_lead(lambda: read_newest(output / CHECKPOINTS))
     keeping = keeping or Keeping()
     with of_checkpoint():
         caller = state["caller"]
@@ -170,9 +173,12 @@ def _finish(
     progress: Progress | None,
 ) -> PixelCluster:
     """Fit, write the model, delete the checkpoints, draw samples."""
+    from pixelcluster.training.distributed import leads
     from pixelcluster.training.snapshots import remove
 
     model.fit(folder, minutes=minutes, progress=progress, snapshots=snapshots)
+    if not leads():
+        return model
     model.save(output)
     remove(snapshots.folder)
     if snapshots.stop is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -40,7 +40,7 @@ class TrainingImage:
 
 
 def start_generator(
-    images: Sequence[TrainingImage], config: RunConfig, seed: int, device: torch.device
+    images: Sequence[TrainingImage], config: RunConfig, seed: int
 ) -> tuple[AnyGenerator, float, list[Tensor]]:
     """Return the generator at its start, its sigma, and the first label map (h, w) of each image.
 
@@ -48,7 +48,6 @@ def start_generator(
         images: the training set.
         config: the settings; with "auto" clusters it starts from training.max_clusters.
         seed: of the start and the weights.
-        device: where the generator goes.
 
     Raises:
         PixelClusterError: no unmasked cell, or fewer distinct cells than clusters.
@@ -82,7 +81,7 @@ def start_generator(
         else:
             first = nearest(own, centres)
         maps.append(first.view(image.mask.shape))
-    return generator.to(device), sigma, maps
+    return generator, sigma, maps
 
 
 def row_scale(cells: Tensor, share: float) -> float:
@@ -173,7 +172,13 @@ def label_grid(
     )
 
 
-def covariances(cells: Tensor, labels: Tensor, means: Tensor, residual: float) -> Tensor:
+def covariances(
+    cells: Tensor,
+    labels: Tensor,
+    means: Tensor,
+    residual: float,
+    total: Callable[[Tensor], Tensor] = lambda own: own,
+) -> Tensor:
     """Return covariances (K, D, D), shrunk towards residual^2 I by 10 D pseudo-cells.
 
     Args:
@@ -181,6 +186,7 @@ def covariances(cells: Tensor, labels: Tensor, means: Tensor, residual: float) -
         labels: (P,) int64.
         means: (K, D).
         residual: standard deviation of all cells around their means.
+        total: sums over the processes that share the cells.
     """
     n_clusters, n_channels = means.shape
     weight = 10 * n_channels
@@ -188,7 +194,8 @@ def covariances(cells: Tensor, labels: Tensor, means: Tensor, residual: float) -
     result = []
     for k in range(n_clusters):
         own = cells[labels == k] - means[k]
-        result.append((own.T @ own + shrinkage) / (len(own) + weight))
+        count = int(total(torch.tensor(len(own))))
+        result.append((total(own.T @ own) + shrinkage) / (count + weight))
     return torch.stack(result)
 
 

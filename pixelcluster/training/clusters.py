@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.generator import ClusteredGenerator
+from pixelcluster.training import distributed
 from pixelcluster.training.build import covariances, make_optimiser
 from pixelcluster.training.starts import cluster_means
 
@@ -22,11 +23,12 @@ def maximise(fit: Fit, generator: ClusteredGenerator) -> None:
     """Set each cluster's mean and covariance to their maximum given all chains, in closed form.
 
     What eq. 8 asks of them is a least-squares fit, which Adam needs hundreds of steps for; the covariance
-    is shrunk as at the start (`build.covariances`).
+    is shrunk as at the start (`build.covariances`). Each process sums over its share of the images.
     """
+    total = distributed.total
     residuals, labels = [], []
-    for index in range(len(fit.images)):
-        x, mask, _ = fit.gather([index])
+    for index in range(len(fit.images))[distributed.own(len(fit.images))]:
+        x, mask = fit.gather([index])
         z, label_map, _ = fit.chains.get([index])
         label_map = label_map.to(fit.device)
         features = generator.trunk(z.to(fit.device), label_map.shape[1:])
@@ -35,11 +37,12 @@ def maximise(fit: Fit, generator: ClusteredGenerator) -> None:
         residuals.append(own[0][:, kept].T)
         labels.append(label_map[0][kept])
     joined, of_cell = torch.cat(residuals), torch.cat(labels)
-    filled = torch.bincount(of_cell, minlength=generator.n_clusters) > 0
-    shift = cluster_means(joined, of_cell, generator.n_clusters)
+    filled = total(torch.bincount(of_cell, minlength=generator.n_clusters)) > 0
+    shift = cluster_means(joined, of_cell, generator.n_clusters, total)
     means = generator.heads[..., 0] + shift * filled[:, None]
-    spread = float((joined - shift[of_cell]).square().mean().sqrt())
-    generator.set_clusters(means, covariances(joined, of_cell, shift, spread))
+    squares = (joined - shift[of_cell]).square()
+    spread = float((total(squares.sum()) / total(torch.tensor(squares.numel()))).sqrt())
+    generator.set_clusters(means, covariances(joined, of_cell, shift, spread, total))
 
 
 def reseed(fit: Fit, cluster: int) -> None:

@@ -19,12 +19,11 @@ from torch import Tensor
 
 from pixelcluster.config import RunConfig
 from pixelcluster.model.generator import ClusteredGenerator
-from pixelcluster.model.graph import PixelGrid
 from pixelcluster.model.prior import LabelPrior, row_counts
 from pixelcluster.sampling.chains import Chains
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import Posterior, infer
-from pixelcluster.training import clusters
+from pixelcluster.training import clusters, distributed
 from pixelcluster.training.build import (
     AnyGenerator,
     TrainingImage,
@@ -114,7 +113,10 @@ class Fit:
         if state is not None:
             load_fit(self, state)
             return
-        self.generator, self.sigma, label_maps = start_generator(images, config, seed, device)
+        self.generator, self.sigma, label_maps = distributed.of_lead(
+            lambda: start_generator(images, config, seed)
+        )
+        self.generator.to(device)
         self.optimiser = make_optimiser(self.generator, config)
         self.restart(label_maps)
 
@@ -163,7 +165,7 @@ class Fit:
         """
         at, total = self.place, epochs * len(self.images)
         started, earlier = time.monotonic(), at.visited
-        while at.epoch < epochs and (at.batch or time.monotonic() <= deadline):
+        while at.epoch < epochs and (at.batch or not distributed.late(deadline)):
             if at.counts is None:
                 at.counts = torch.zeros(self._n_rows, self.prior.n_clusters, device=self.device)
                 if self.config.generator.sigma_schedule == "annealed":
@@ -211,25 +213,11 @@ class Fit:
         An image whose chain is not finite goes back to the labels it had and z = 0, is not learned from, and
         is left out of what is returned.
         """
-        sampler = self.config.sampler
-        x, mask, grid = self.gather(indices)
-        z, label_map, visits = self.chains.get(indices)
-        posterior = infer(
-            Streams(self.seed, indices, visits, self.device),
-            x,
-            self.generator,
-            self.prior,
-            grid,
-            z.to(self.device),
-            label_map.to(self.device),
-            rounds=1,
-            step_size=sampler.step_size,
-            langevin_steps=sampler.langevin_steps,
-            gibbs_sweeps=sampler.gibbs_sweeps,
-            temperature=sampler.temperature,
-            tempering=sampler.tempering,
-            mask=mask,
-        )
+        x, mask = self.gather(indices)
+        z, label_map, _ = self.chains.get(indices)
+        share = distributed.own(len(indices))
+        part = self._sample(indices[share], x[share], mask[share])
+        posterior = distributed.whole_posterior(part, self.device)
         self.refusals.visits += len(indices)
         self.refusals.proposals += int(posterior.rejected.sum())
         finite = posterior.log_joint[-1].isfinite() & posterior.probabilities.flatten(1).isfinite().all(1)
@@ -246,6 +234,30 @@ class Fit:
             self.refusals.add(indices)
         return posterior, mask
 
+    def _sample(self, indices: Sequence[int], x: Tensor, mask: Tensor) -> Posterior | None:
+        """Move the chains of images on; None without images."""
+        if not indices:
+            return None
+        sampler = self.config.sampler
+        guide = torch.stack([self.images[index].guide for index in indices]).to(self.device)
+        z, label_map, visits = self.chains.get(indices)
+        return infer(
+            Streams(self.seed, indices, visits, self.device),
+            x,
+            self.generator,
+            self.prior,
+            label_grid(self.generator, self.prior, guide, mask),
+            z.to(self.device),
+            label_map.to(self.device),
+            rounds=1,
+            step_size=sampler.step_size,
+            langevin_steps=sampler.langevin_steps,
+            gibbs_sweeps=sampler.gibbs_sweeps,
+            temperature=sampler.temperature,
+            tempering=sampler.tempering,
+            mask=mask,
+        )
+
     def update_clusters(self, counts: Tensor) -> None:
         """Re-estimate the prior from expected counts (n_rows, K); prune or reseed clusters that ran empty."""
         self.prior = estimate_prior(counts, self.config.prior)
@@ -258,24 +270,28 @@ class Fit:
 
     def _learn(self, x: Tensor, mask: Tensor, posterior: Posterior) -> bool:
         """Take one Adam step on -log p(x | z, y), nats a cell and channel (eq. 8); False: it was refused."""
-        trunk = self.generator.trunk(posterior.z, posterior.label_map.shape[1:])
-        log_likelihood = self.generator.log_likelihood(x, trunk, posterior.label_map, mask)
-        loss = -log_likelihood.sum() / (mask.sum() * x.shape[1]).clamp_min(1)
+        share, loss = distributed.own(len(x)), x.new_zeros(())
+        label_map = posterior.label_map[share]
         self.optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        if len(label_map):
+            trunk = self.generator.trunk(posterior.z[share], label_map.shape[1:])
+            log_likelihood = self.generator.log_likelihood(x[share], trunk, label_map, mask[share])
+            loss = -log_likelihood.sum() / (mask.sum() * x.shape[1]).clamp_min(1)
+            loss.backward()  # type: ignore[no-untyped-call]
+        loss = distributed.total(loss)
+        distributed.sum_gradients(self.generator.parameters())
         gradients = [parameter.grad for parameter in self.generator.parameters()]
         if not loss.isfinite() or not all(g is None or g.isfinite().all() for g in gradients):
             return False
         self.optimiser.step()
         return True
 
-    def gather(self, indices: Sequence[int]) -> tuple[Tensor, Tensor, PixelGrid]:
-        """Return targets (B, D, h, w), mask (B, h, w) and the graph of a batch."""
+    def gather(self, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Return targets (B, D, h, w) and mask (B, h, w) of a batch."""
         images = [self.images[index] for index in indices]
         x = torch.stack([image.targets for image in images]).to(self.device, torch.float32)
         mask = torch.stack([image.mask for image in images]).to(self.device)
-        guide = torch.stack([image.guide for image in images]).to(self.device)
-        return x, mask, label_grid(self.generator, self.prior, guide, mask)
+        return x, mask
 
 
 def _rows_of(posterior: Posterior, kept: Tensor) -> Posterior:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from pixelcluster.config import RunConfig
+from pixelcluster.training import distributed
 from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Fit, Progress
 
@@ -61,6 +61,6 @@ def best_fit(
         if at.best is None or at.fit.objective > at.best.objective:
             at.best = at.fit
         at.fit, at.done = None, at.done + 1
-        if time.monotonic() > deadline:
+        if distributed.late(deadline):
             at.done = config.training.restarts
     return at.best

@@ -19,6 +19,7 @@ from torch import Tensor
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.targets.base import TargetStack
+from pixelcluster.training import distributed
 from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Fit
 from pixelcluster.training.fit_state import fit_state
@@ -127,7 +128,7 @@ def check_same_run(state: State, config: RunConfig, seed: int, images: Tensor) -
     """Refuse to go on with other settings or other images than a run began with.
 
     Warns:
-        PixelClusterWarning: torch or its number of threads is another.
+        PixelClusterWarning: torch, its number of threads or that of processes is another.
 
     Raises:
         PixelClusterError: as said; the first image that differs is named.
@@ -155,7 +156,8 @@ def check_same_run(state: State, config: RunConfig, seed: int, images: Tensor) -
 
 def _made_with() -> dict[str, object]:
     """Return what rounding depends on, besides the machine."""
-    return {"torch": str(torch.__version__), "threads": torch.get_num_threads()}
+    processes = {"processes": distributed.size()} if distributed.size() > 1 else {}
+    return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), **processes}
 
 
 def fingerprints(images: Sequence[NDArray[np.float32]], masks: Sequence[NDArray[np.bool_]] | None) -> Tensor:

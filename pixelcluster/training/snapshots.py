@@ -12,6 +12,7 @@ from typing import Any
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
 from pixelcluster.io.write import make_folder, remove_temporaries
 from pixelcluster.stopping import Interrupted, StopSignals
+from pixelcluster.training import distributed
 from pixelcluster.training.state_file import State, read_state, write_state
 
 KEPT = 3
@@ -54,10 +55,12 @@ class Snapshots:
         """
         if self.stop is not None:
             self.stop.deferred = True  # from here on there is something to save
-        signum = None if self.stop is None else self.stop.received
-        if signum is not None or time.monotonic() >= self._due:
+        received = None if self.stop is None else self.stop.received
+        signum = distributed.agreed(received or 0)  # a signal to one process stops all
+        if distributed.leads() and (signum or time.monotonic() >= self._due):
             self.save(step, describe())
-        if signum is not None:
+        if signum:
+            distributed.agreed(0)  # nobody leaves before the state is saved: torchrun would end the others
             folder = show_path(self.folder.parent)
             raise Interrupted(
                 signum, f"stopped, saved at step {step}; go on with: pixelcluster train --resume {folder}"

@@ -11,7 +11,6 @@ TPAMI 2020; feature pyramid, Kirillov et al., Panoptic Feature Pyramid Networks,
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from torch.nn import functional
 from pixelcluster.config import StudentSettings
 from pixelcluster.data.augment import consistency_pair
 from pixelcluster.targets.encoder_weights import load_encoder
+from pixelcluster.training import distributed
 from pixelcluster.training.refusals import ALLOWED, ALLOWED_SHARE, NotFiniteError
 from pixelcluster.training.state_file import State, load_optimiser, optimiser_state
 
@@ -143,8 +143,8 @@ class Lessons:
         self.student = student.to(device).to(memory_format=torch.channels_last)
         self.settings, self.seed, self.device = settings, seed, device
         self.steps, self.losses = 0, list[float]()
-        parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
-        self.optimiser = torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=1e-2)
+        self._parameters = [parameter for parameter in student.parameters() if parameter.requires_grad]
+        self.optimiser = torch.optim.AdamW(self._parameters, settings.learning_rate, weight_decay=1e-2)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser, settings.learning_rate, total_steps=max(settings.steps, 2)
         )
@@ -187,18 +187,18 @@ class Lessons:
         progress = progress or (lambda steps: None)
         views = _views(student, images, targets, settings.views, rng, self.device, progress)
         for batch in islice(_batches(views, settings.batch_size, rng), self.steps, None):
-            if self.steps == settings.steps or time.monotonic() > deadline:
+            if self.steps == settings.steps or distributed.late(deadline):
                 break
-            levels = zip(*(view.inputs for view in batch), strict=True)
-            inputs = [torch.stack(level).to(self.device, torch.float32) for level in levels]
-            wanted = torch.stack([view.target for view in batch]).to(self.device, torch.float32)
-            logits = student.decode(inputs if student.frozen else student.encode(inputs[0]))
-            wanted = functional.interpolate(wanted, size=logits.shape[2:], mode="area")
-            loss = -(wanted * logits.log_softmax(1)).sum() / wanted.sum().clamp_min(1.0)
+            # An encoder that learns is normalised over its batch: every process then takes all of it.
+            error, cells = self._error(batch[distributed.own(len(batch))] if student.frozen else batch)
+            loss = error / distributed.total(cells).clamp_min(1.0)
             self.optimiser.zero_grad()
-            if loss.isfinite():
-                loss.backward()  # type: ignore[no-untyped-call]
-                self.losses.append(float(loss.detach()))
+            value = distributed.total(loss.detach())
+            if value.isfinite():
+                if loss.requires_grad:
+                    loss.backward()  # type: ignore[no-untyped-call]
+                distributed.sum_gradients(self._parameters)
+                self.losses.append(float(value))
             self.optimiser.step()  # without gradients it does nothing
             self._schedule.step()
             self.steps += 1
@@ -213,6 +213,18 @@ class Lessons:
         last = self.losses[-max(1, len(self.losses) // 10) :]
         return float(np.mean(last)) if last else None
 
+    def _error(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
+        """Return the cross-entropy summed over views, nats, and the cells it is a sum over; 0 of none."""
+        if not views:
+            return torch.zeros((), device=self.device), torch.zeros((), device=self.device)
+        student = self.student
+        levels = zip(*(view.inputs for view in views), strict=True)
+        inputs = [torch.stack(level).to(self.device, torch.float32) for level in levels]
+        wanted = torch.stack([view.target for view in views]).to(self.device, torch.float32)
+        logits = student.decode(inputs if student.frozen else student.encode(inputs[0]))
+        wanted = functional.interpolate(wanted, size=logits.shape[2:], mode="area")
+        return -(wanted * logits.log_softmax(1)).sum(), wanted.sum()
+
 
 @torch.no_grad()
 def _views(
@@ -226,27 +238,45 @@ def _views(
 ) -> list[View]:
     """Return the plain images, then changed views of them, until all are there or the cache is full."""
     views: list[View] = []
-    n_bytes = 0
+    n_bytes, at_once = 0, distributed.size()
     for turn in range(n_views):
-        for index in rng.permutation(len(images)).tolist():
-            image, target = images[index], targets[index]
-            if turn:
-                image, moved = consistency_pair(image, target, int(rng.integers(2**31)))
-                target = moved.astype(np.float32, copy=False)
-            pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-            inputs = [pixels]
-            if student.frozen:
-                inputs = [level[0].half().cpu() for level in student.encode(pixels[None].to(device))]
-            # The loss is taken at the decoder's stride: finer targets would only be averaged there.
-            size = [max(1, round(side * student.input_scale / _STRIDE)) for side in pixels.shape[1:]]
-            planes = torch.from_numpy(target).permute(2, 0, 1)[None]
-            wanted = functional.interpolate(planes, size=size, mode="area")
-            views.append(View(inputs, wanted[0].half()))
-            progress(0)
-            n_bytes += sum(2 * level.numel() for level in [*inputs, wanted])
-            if n_bytes > _CACHE_BYTES:
-                return views
+        order = rng.permutation(len(images)).tolist()
+        for start in range(0, len(order), at_once):
+            group, states = [], []
+            for index in order[start : start + at_once]:
+                seed = int(rng.integers(2**31)) if turn else None
+                group.append((images[index], targets[index], seed))
+                states.append(rng.bit_generator.state)
+            made = distributed.spread(group, lambda one: _view(student, *one, device))
+            for view, state in zip(made, states, strict=True):
+                views.append(view)
+                progress(0)
+                n_bytes += sum(2 * level.numel() for level in [*view.inputs, view.target])
+                if n_bytes > _CACHE_BYTES:
+                    rng.bit_generator.state = state  # as if the rest of the group had not been drawn
+                    return views
     return views
+
+
+def _view(
+    student: Student,
+    image: NDArray[np.float32],
+    target: NDArray[np.float32],
+    seed: int | None,
+    device: torch.device,
+) -> View:
+    """Return an image and its target as they are, or with a seed changed together, on the CPU."""
+    if seed is not None:
+        image, moved = consistency_pair(image, target, seed)
+        target = moved.astype(np.float32, copy=False)
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    inputs = [pixels]
+    if student.frozen:
+        inputs = [level[0].half().cpu() for level in student.encode(pixels[None].to(device))]
+    # The loss is taken at the decoder's stride: finer targets would only be averaged there.
+    size = [max(1, round(side * student.input_scale / _STRIDE)) for side in pixels.shape[1:]]
+    planes = torch.from_numpy(target).permute(2, 0, 1)[None]
+    return View(inputs, functional.interpolate(planes, size=size, mode="area")[0].half())
 
 
 def _batches(views: Sequence[View], batch_size: int, rng: np.random.Generator) -> Iterator[list[View]]:

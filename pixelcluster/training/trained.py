@@ -19,6 +19,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack, cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
+from pixelcluster.training import distributed
 from pixelcluster.training.build import AnyGenerator, TrainingImage
 from pixelcluster.training.fit import Fit, Progress
 from pixelcluster.training.refusals import NotFiniteError
@@ -96,8 +97,16 @@ def fit_model(
     """
     if not images:
         raise PixelClusterError("no images to fit; give at least one")
+    if len(images) < distributed.size():
+        raise PixelClusterError(
+            f"{len(images)} images for {distributed.size()} processes; start at most one an image"
+        )
     saved = None if snapshots is None else snapshots.state
     known = torch.empty(0) if snapshots is None else fingerprints(images, masks)
+    if not torch.equal(known, distributed.of_lead(lambda: known)):
+        raise PixelClusterError(
+            "this process sees other images than the leading one; give every machine the same folder"
+        )
     if saved is not None:
         with of_checkpoint():
             check_same_run(saved, config, seed, known)
@@ -105,10 +114,10 @@ def fit_model(
     used = None if masks is None else [torch.from_numpy(mask) for mask in masks]
     if stack is None:
         stack = _fitted_stack(tensors, used, config, seed, device, saved)
-    training_images = [
-        prepare(stack, tensor, None if used is None else used[index], device)
-        for index, tensor in enumerate(tensors)
-    ]
+    training_images = distributed.spread(
+        range(len(tensors)),
+        lambda index: prepare(stack, tensors[index], None if used is None else used[index], device),
+    )
     run = Run(seed)
     if saved is not None:
         with of_checkpoint():
@@ -143,14 +152,15 @@ def fit_model(
             if run.turn and run.lessons is None:
                 # The clusters are learned; this settles what the student changed.
                 fit.run(-(-config.training.epochs // 4), deadline=run.deadline, progress=after_visit)
-            if not config.student.enabled or not fit.probabilities or time.monotonic() > run.deadline:
+            if not config.student.enabled or not fit.probabilities or distributed.late(run.deadline):
                 break
             _teach(run, fit, images, after)
             run.turn += 1
     except NotFiniteError:
-        if snapshots is not None:
+        if snapshots is not None and distributed.leads():
             # Under a number of its own: the checkpoint before it may be the last good one.
             snapshots.save(run.step + 1, run_state(run, stack, config, known))
+        distributed.agreed(0)  # nobody leaves before it is saved
         raise
     found = fit.config.model_copy(update={"n_clusters": fit.generator.n_clusters})
     return TrainedModel(found, stack, fit.generator.eval(), fit.prior, run.student, fit.history)
@@ -167,8 +177,14 @@ def _fitted_stack(
     """Return the configured stack, fitted to images (3, H, W) or as a checkpoint has it."""
     targets = config.targets
     stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(device)
+
+    def fitted() -> State:
+        stack.fit([image.to(device) for image in images], masks=masks, seed=seed)
+        return {name: value.cpu() for name, value in stack.state_dict().items()}
+
     if saved is None:
-        return stack.fit([image.to(device) for image in images], masks=masks, seed=seed)
+        stack.load_state_dict(distributed.of_lead(fitted))
+        return stack
     with of_checkpoint():
         stack.load_state_dict(saved["stack"])
     return stack
@@ -189,9 +205,11 @@ def _teach(run: Run, fit: Fit, images: Sequence[FloatImage], after: Callable[[in
     fit.history.append({"epoch": len(fit.history), "student_loss": loss})
     if run.turn + 1 < settings.rounds:
         tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
-        stride = config.targets.label_stride
+        student, stride = run.student, config.targets.label_stride
         fit.restart(
-            [student_start(run.student, one[None].to(fit.device), stride)[0].cpu() for one in tensors]
+            distributed.spread(
+                tensors, lambda one: student_start(student, one[None].to(fit.device), stride)[0].cpu()
+            )
         )
 
 

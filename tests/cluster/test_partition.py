@@ -86,7 +86,7 @@ def test_eigenvectors_come_largest_first() -> None:
 
 
 def test_a_loose_class_is_not_cut_where_two_close_ones_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The halves of the first class hardly touch, the last two classes touch more: one cut alone goes astray."""
+    """Its halves hardly touch, the last two classes touch more: a spectral partition alone goes astray."""
     affinity, truth = planted([40] * 5, 0.5, 0.004)
     dense = affinity.toarray()
     random = np.random.default_rng(1)

@@ -15,7 +15,7 @@ CPU = torch.device("cpu")
 
 def test_the_start_is_the_clusters_and_their_residual() -> None:
     images, labels = cells(6)
-    generator, sigma, maps = start_generator(images, settings(), 0, CPU)
+    generator, sigma, maps = start_generator(images, settings(), 0)
     found = torch.cdist(MEANS, generator.heads[..., 0]).argmin(1)
     assert sorted(found.tolist()) == [0, 1, 2]
     assert all((found[label] == own).float().mean() > 0.97 for label, own in zip(labels, maps, strict=True))
@@ -31,20 +31,20 @@ def test_masked_cells_do_not_count() -> None:
         targets, mask = image.targets.clone(), image.mask.clone()
         targets[:, :4], mask[:4] = 50.0, False
         wild.append(replace(image, targets=targets, mask=mask))
-    generator, sigma, maps = start_generator(wild, settings(), 0, CPU)
+    generator, sigma, maps = start_generator(wild, settings(), 0)
     assert generator.heads[..., 0].abs().max() < 5
     assert sigma < 1
     assert [own.shape for own in maps] == [(12, 16)] * 3
     with pytest.raises(PixelClusterError, match="every pixel is masked"):
-        start_generator([replace(i, mask=torch.zeros_like(i.mask)) for i in images], settings(), 0, CPU)
+        start_generator([replace(i, mask=torch.zeros_like(i.mask)) for i in images], settings(), 0)
 
 
 def test_auto_starts_with_no_more_clusters_than_distinct_cells() -> None:
     images, _ = cells(2)
     auto = settings(n_clusters="auto", training={"max_clusters": 9})
-    assert start_generator(images, auto, 0, CPU)[0].n_clusters == 9
+    assert start_generator(images, auto, 0)[0].n_clusters == 9
     flat = [replace(image, targets=torch.ones_like(image.targets)) for image in images]
-    generator, sigma, _ = start_generator(flat, auto, 0, CPU)
+    generator, sigma, _ = start_generator(flat, auto, 0)
     assert generator.n_clusters == 1
     assert sigma > 0
 
@@ -56,14 +56,14 @@ def test_auto_starts_with_no_more_clusters_than_distinct_cells() -> None:
 def test_every_form_starts(start, noise, form) -> None:
     images, _ = cells(2)
     config = settings(training={"start": start}, generator={"noise": noise, "form": form})
-    generator, _, maps = start_generator(images, config, 0, CPU)
+    generator, _, maps = start_generator(images, config, 0)
     assert (generator.n_clusters, generator.n_channels) == (3, 3)
     assert all(own.max() < 3 for own in maps)
 
 
 def test_a_given_sigma_is_used() -> None:
     images, _ = cells(2)
-    assert start_generator(images, settings(generator={"sigma": 0.7}), 0, CPU)[1] == 0.7
+    assert start_generator(images, settings(generator={"sigma": 0.7}), 0)[1] == 0.7
 
 
 def test_same_seed_same_weights() -> None:
