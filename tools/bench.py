@@ -5,6 +5,7 @@
     python tools/bench.py --section fast --model DIR       a trained model in place of a barely trained one
     python tools/bench.py --section memory --full          an image of 100 megapixels
     python tools/bench.py --section raster --full          a GeoTIFF of 400 megapixels
+    python tools/bench.py --section video --full           flicker, and the memory of clips of two lengths
 
 A section is one function that returns rows; add it to SECTIONS. The Markdown table goes to standard output.
 """
@@ -28,6 +29,7 @@ from pixelcluster.evaluation.bench_memory import memory_section
 from pixelcluster.evaluation.bench_process import segment_section
 from pixelcluster.evaluation.bench_raster import raster_section
 from pixelcluster.evaluation.bench_rows import Options, Row, table
+from pixelcluster.evaluation.bench_video import video_section
 from pixelcluster.io.write import atomic_write, check_writable
 
 SECTIONS: dict[str, Callable[[Options], list[Row]]] = {
@@ -38,6 +40,7 @@ SECTIONS: dict[str, Callable[[Options], list[Row]]] = {
     "scaling": scaling_section,
     "memory": memory_section,
     "raster": raster_section,
+    "video": video_section,
 }
 SAMPLE = Path(__file__).parents[1] / "assets" / "samples" / "china.jpg"
 

@@ -34,6 +34,7 @@ class Options:
         sides: of the square images time is fitted over, pixels.
         large_side: of the largest image, pixels.
         raster_side: of the raster that is read in windows, pixels.
+        video: (height, width) of the clips, pixels.
     """
 
     repeats: int
@@ -46,6 +47,7 @@ class Options:
     sides: tuple[int, ...] = (256, 512, 1024, 2048, 4096)
     large_side: int = 10_000
     raster_side: int = 20_000
+    video: tuple[int, int] = (360, 640)
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,14 @@ class LabelWriter:
         self._dataset.write(filled, 1, window=Window(left, top, labels.shape[1], labels.shape[0]))
 
 
+def class_list(palette: NDArray[np.uint8], names: Sequence[str]) -> list[dict[str, object]]:
+    """Return id, name and colour ("#rrggbb") of each cluster, from its palette (K, 3) and its names."""
+    return [
+        {"id": i, "name": name, "colour": "#{:02x}{:02x}{:02x}".format(*palette[i])}
+        for i, name in enumerate(names)
+    ]
+
+
 @contextmanager
 def create_label_raster(
     path: Path, raster: Raster, palette: NDArray[np.uint8], names: Sequence[str]
@@ -72,10 +80,6 @@ def create_label_raster(
         raise PixelClusterError(f"{n_clusters} clusters do not fit a label raster; at most 65535 do")
     dtype, nodata = ("uint8", 255) if n_clusters <= 255 else ("uint16", 65535)
     source = raster.dataset
-    classes = [
-        {"id": i, "name": name, "colour": "#{:02x}{:02x}{:02x}".format(*palette[i])}
-        for i, name in enumerate(names)
-    ]
     colours = {i: (*(int(v) for v in colour), 255) for i, colour in enumerate(palette)}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NotGeoreferencedWarning
@@ -89,6 +93,6 @@ def create_label_raster(
                 TIFFTAG_SOFTWARE="pixelcluster",
                 # As in other label maps (`label_map.read_label_names`).
                 **({"TIFFTAG_IMAGEDESCRIPTION": json.dumps(list(names))} if any(names) else {}),
-                CLASSES=json.dumps(classes),
+                CLASSES=json.dumps(class_list(palette, names)),
             )
             yield LabelWriter(dataset, nodata)

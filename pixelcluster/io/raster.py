@@ -166,6 +166,23 @@ def open_raster(
             layout that could not be read in bounded memory.
     """
     name = show_path(path)
+    with open_geotiff(path) as dataset:
+        with _reading(name):
+            chosen = _choose_bands(dataset, name, bands, colours_only)
+            check_layout(dataset, name, chosen)
+            plain = Raster(dataset, name, chosen, np.zeros(1, np.float32), np.ones(1, np.float32))
+            scaled = Raster(dataset, name, chosen, *_scale(plain))
+        yield scaled
+
+
+@contextmanager
+def open_geotiff(path: str | os.PathLike[str]) -> Iterator[DatasetReader]:
+    """Open a local GeoTIFF or COG, and nothing else.
+
+    Raises:
+        PixelClusterError: rasterio is missing; not a GeoTIFF; or a network path.
+    """
+    name = show_path(path)
     rasterio = _rasterio(name)
     absolute = os.path.abspath(path)
     if absolute.startswith("/vsi") or not os.path.isfile(absolute):
@@ -175,12 +192,7 @@ def open_raster(
             warnings.simplefilter("ignore")  # NotGeoreferencedWarning
             dataset = rasterio.open(Path(absolute), driver="GTiff")
         with dataset:
-            with _reading(name):
-                chosen = _choose_bands(dataset, name, bands, colours_only)
-                _check_layout(dataset, name, chosen)
-                plain = Raster(dataset, name, chosen, np.zeros(1, np.float32), np.ones(1, np.float32))
-                scaled = Raster(dataset, name, chosen, *_scale(plain))
-            yield scaled
+            yield dataset
 
 
 def _rasterio(name: str) -> Any:
@@ -195,16 +207,18 @@ def _rasterio(name: str) -> Any:
 
 @contextmanager
 def explained(problem: str, way_out: str) -> Iterator[None]:
-    """Turn what rasterio raises into one line: "problem (reason); way_out"."""
+    """Turn what rasterio and PyAV raise into one line: "problem (reason); way_out"."""
     try:
         yield
     except PixelClusterError:
         raise
     except Exception as error:
-        # rasterio does not publish the base class of GDAL's own errors.
-        if not (isinstance(error, (OSError, ValueError)) or type(error).__module__.startswith("rasterio")):
+        # rasterio does not publish the base class of GDAL's own errors; PyAV's are not all of one built-in.
+        known = type(error).__module__.startswith(("rasterio", "av."))
+        if not (known or isinstance(error, (OSError, ValueError))):
             raise
-        reason = " ".join(str(error.__cause__ or error).split())
+        text = getattr(error, "strerror", None) or error.__cause__ or error
+        reason = " ".join(str(text).split())
         raise PixelClusterError(f"{problem} ({reason}); {way_out}") from None
 
 
@@ -239,7 +253,12 @@ def _choose_bands(
     return chosen
 
 
-def _check_layout(dataset: DatasetReader, name: str, bands: Sequence[int]) -> None:
+def check_layout(dataset: DatasetReader, name: str, bands: Sequence[int]) -> None:
+    """Refuse what could not be read in bounded memory, or is no intensity.
+
+    Raises:
+        PixelClusterError: too many pixels, blocks that are too large, or complex numbers.
+    """
     height, width = dataset.height, dataset.width
     _ = dataset.crs, dataset.transform  # a damaged CRS is found out now, not when the labels are written
     if height * width > MAX_RASTER_PIXELS:

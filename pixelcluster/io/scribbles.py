@@ -28,6 +28,7 @@ MAX_CLASS = 255
 _LARGEST_FILE = 50_000_000
 _FARTHEST = 1e6  # pixels
 _THICKNESS = 3  # pixels, of lines and points
+_KINDS = {"Polygon": "area", "LineString": "line", "Point": "points"}
 
 
 def read_scribbles(
@@ -58,16 +59,21 @@ def read_scribbles(
     else:
         read = read_label_map(path, max_pixels=max_pixels)
         if read.shape != shape:
-            raise PixelClusterError(_size_message(name, read.shape, shape))
+            raise PixelClusterError(size_message(name, read.shape, shape))
         marks, found = np.where(read > 0, read, UNKNOWN).astype(np.int32), tuple(names or ())
     largest = int(marks.max(initial=UNKNOWN))
     if largest == UNKNOWN:
         raise PixelClusterError(f"{name}: marks no pixel of the image; paint some, in ids from 1")
-    _check_id(largest, names, name)
+    check_id(largest, names, name)
     return marks, found
 
 
-def _check_id(cluster: int, names: Sequence[str] | None, where: str) -> None:
+def check_id(cluster: int, names: Sequence[str] | None, where: str) -> None:
+    """Refuse an id beyond those of a model (or beyond `MAX_CLASS`).
+
+    Raises:
+        PixelClusterError: naming the id and the limit.
+    """
     limit = MAX_CLASS if names is None else len(names) - 1
     if cluster > limit:
         raise PixelClusterError(f"{where}: marks cluster {cluster}, but ids go from 0 to {limit}")
@@ -78,11 +84,11 @@ def _from_json(
 ) -> tuple[Marks, tuple[str, ...]]:
     import cv2
 
-    document = _load(path)
+    document = load_document(path)
     where = show_path(path)
     size = (document.get("imageHeight"), document.get("imageWidth"))
     if None not in size and size != shape:
-        raise PixelClusterError(_size_message(where, size, shape))
+        raise PixelClusterError(size_message(where, size, shape))
     try:
         shapes = [*(_labelme(document) if "shapes" in document else _geojson(document))]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
@@ -95,7 +101,7 @@ def _from_json(
             )
         if not np.isfinite(points).all() or np.abs(points).max(initial=0) > _FARTHEST:
             raise PixelClusterError(f"{where}: {label!r} has a point far outside the image")
-    ids, found = _resolve([label for label, _, _ in shapes], names, where)
+    ids, found = resolve_labels([label for label, _, _ in shapes], names, where)
     marks = np.full(shape, UNKNOWN, np.int32)
     for (label, kind, points), cluster in zip(shapes, ids, strict=True):
         corners = points.round().astype(np.int32)
@@ -111,7 +117,12 @@ def _from_json(
     return marks, found
 
 
-def _load(path: str | os.PathLike[str]) -> dict[str, Any]:
+def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        PixelClusterError: unreadable, larger than strokes are, or no object.
+    """
     name = show_path(path)
     try:
         if os.path.getsize(path) > _LARGEST_FILE:
@@ -149,31 +160,54 @@ def _labelme(document: dict[str, Any]) -> Iterator[Shape]:
 
 
 def _geojson(document: dict[str, Any]) -> Iterator[Shape]:
-    features = document["features"] if document["type"] == "FeatureCollection" else [document]
-    for feature in features:
+    for label, geometry in features(document):
+        kind = geometry_kind(geometry)
+        for part in geometry_parts(geometry):
+            points = [part] if kind == "points" else part[0] if kind == "area" else part
+            yield label, kind, np.array(points, dtype=np.float64)[:, :2]
+
+
+def features(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield label and geometry of each feature of a GeoJSON document.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it is not as GeoJSON is.
+    """
+    for feature in document["features"] if document["type"] == "FeatureCollection" else [document]:
         properties = feature.get("properties") or {}
-        keys = [key for key in ("label", "class", "name", "cluster") if key in properties]
-        if not keys:
+        keys = ("label", "class", "name", "cluster")
+        values = [str(properties[key]) for key in keys if properties.get(key) not in (None, "")]
+        if not values:
             raise ValueError("a feature has no property label, class, name or cluster")
-        label = str(properties[keys[0]])
-        geometry = feature["geometry"]
-        kind, coordinates = geometry["type"], geometry["coordinates"]
-        parts = coordinates if kind.startswith("Multi") else [coordinates]
-        for part in parts:
-            if kind.endswith("Polygon"):
-                yield label, "area", np.array(part[0], dtype=np.float64)[:, :2]
-            elif kind.endswith("LineString"):
-                yield label, "line", np.array(part, dtype=np.float64)[:, :2]
-            elif kind.endswith("Point"):
-                yield label, "points", np.array([part], dtype=np.float64)[:, :2]
-            else:
-                raise ValueError(f"geometry {kind!r} is not supported")
+        yield values[0], feature["geometry"]
 
 
-def _resolve(
+def geometry_kind(geometry: dict[str, Any]) -> str:
+    """Return what a geometry draws, "area", "line" or "points".
+
+    Raises:
+        ValueError: another kind of geometry.
+    """
+    kind = geometry["type"].removeprefix("Multi")
+    if kind not in _KINDS:
+        raise ValueError(f"geometry {geometry['type']!r} is not supported")
+    return _KINDS[kind]
+
+
+def geometry_parts(geometry: dict[str, Any]) -> list[Any]:
+    """Return the coordinates of each polygon, line or point."""
+    coordinates = geometry["coordinates"]
+    return list(coordinates) if geometry["type"].startswith("Multi") else [coordinates]
+
+
+def resolve_labels(
     labels: Sequence[str], names: Sequence[str] | None, where: str
 ) -> tuple[list[int], tuple[str, ...]]:
-    """Return the id of each label, and the names by id."""
+    """Return the id of each label, and the names by id; see `read_scribbles` for `names`.
+
+    Raises:
+        PixelClusterError: a label that is neither an id nor a name, or an id out of range.
+    """
     known = {name: i for i, name in enumerate(names or ()) if name}
     long = [label for label in labels if label.isdecimal() and len(label) > 9]
     if long:
@@ -193,14 +227,15 @@ def _resolve(
             raise PixelClusterError(
                 f"{where}: label {label[:60]!r} is neither an id nor a name of the model ({wanted})"
             )
-    _check_id(max(ids, default=0), names, where)
+    check_id(max(ids, default=0), names, where)
     if names is not None or not known:
         return ids, tuple(names or ())
     by_id = {i: name for name, i in known.items()}
     return ids, tuple(by_id.get(i, "") for i in range(max(ids) + 1))
 
 
-def _size_message(name: str, found: tuple[Any, ...], wanted: tuple[int, int]) -> str:
+def size_message(name: str, found: tuple[Any, ...], wanted: tuple[int, int]) -> str:
+    """Return what to say of scribbles of another size."""
     return (
         f"{name}: scribbles are {found[1]} x {found[0]}, the image is {wanted[1]} x {wanted[0]}; "
         "paint them on the image itself"

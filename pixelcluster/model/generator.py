@@ -204,6 +204,7 @@ def log_joint(
     *,
     tempering: float = 1.0,
     mask: Tensor | None = None,
+    drift: tuple[Tensor, float] | None = None,
 ) -> Callable[[Tensor], Tensor]:
     """Return log p(z) + log p(x | z, y) / tempering (eq. 4) as a function of z, the target of Langevin.
 
@@ -213,15 +214,18 @@ def log_joint(
         label_map: (B, h, w) int64.
         tempering: divisor of the evidence, 1 or more: neighbouring pixels are not independent.
         mask: (B, h, w) bool; False: the cell contributes nothing.
+        drift: mean (B, d, hz, wz) and standard deviation of a Gaussian p(z); None: 0 and 1.
 
     Returns:
         A function from z (B, d, hz, wz) to (B,), nats.
     """
     size = (x.shape[2], x.shape[3])
     log_likelihood = generator.given_labels(x, label_map, mask)
+    mean, scale = drift or (0.0, 1.0)
 
     def of_latent(z: Tensor) -> Tensor:
-        log_latent = (z.square() + math.log(2 * math.pi)).flatten(1).sum(1) / -2
+        standard = (z - mean) / scale
+        log_latent = (standard.square() + math.log(2 * math.pi * scale**2)).flatten(1).sum(1) / -2
         return log_latent + log_likelihood(generator.trunk(z, size)) / tempering
 
     return of_latent

@@ -7,6 +7,7 @@ Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -59,6 +60,8 @@ def infer(
     mask: Tensor | None = None,
     clamp: Tensor | None = None,
     adjust: bool = False,
+    drift: tuple[Tensor, float] | None = None,
+    progress: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Posterior:
     """Run the chains of a batch from (z, label_map).
 
@@ -80,6 +83,8 @@ def infer(
         mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
         clamp: (B, h, w) int64, known labels, -1 elsewhere; see `gibbs.sweep`.
         adjust: Metropolis correction of Langevin.
+        drift: mean (B, d, hz, wz) and standard deviation of p(z); None: 0 and 1.
+        progress: called after each round with rounds done, labels (B, h, w) and log joint (B,).
 
     Raises:
         PixelClusterError: no round after burn-in, or cells of one colour interact through the generator.
@@ -100,7 +105,7 @@ def infer(
     rejected = x.new_zeros(len(x))
     trace = []
 
-    target = log_joint(generator, x, label_map, tempering=tempering, mask=mask)
+    target = log_joint(generator, x, label_map, tempering=tempering, mask=mask, drift=drift)
     state = langevin.init(z, target)
     moves = bool(z.numel() and langevin_steps)
     preconditioner = langevin.inverse_curvature(streams, state, target) if moves else None
@@ -135,8 +140,10 @@ def infer(
                 conditionals=total if index >= burn_in else None,
             )
         # The labels moved: the gradient is refreshed, and its value is the trace.
-        target = log_joint(generator, x, label_map, tempering=tempering, mask=mask)
+        target = log_joint(generator, x, label_map, tempering=tempering, mask=mask, drift=drift)
         state = langevin.init(state.position, target)
         trace.append(state.log_prob + log_prior(label_map, prior, graph, mask))
+        if progress is not None:
+            progress(index + 1, label_map, trace[-1])
     probabilities = total / (gibbs_sweeps * (rounds - burn_in))
     return Posterior(state.position, label_map, probabilities, torch.stack(trace), rejected)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,14 +20,21 @@ from pixelcluster.io.label_map import png_note
 from pixelcluster.io.label_raster import BLOCK, create_label_raster
 from pixelcluster.io.polygons import PolygonOptions, write_polygons
 from pixelcluster.io.raster import Raster, explained
+from pixelcluster.io.raster_scribbles import RasterScribbles, ReadMarks
 from pixelcluster.io.windows import Bool, Float, fill_invalid
 from pixelcluster.io.write import atomic_write
 from pixelcluster.render.overlay import overlay, with_legend
 from pixelcluster.render.palette import categorical
 from pixelcluster.segmenting.blend import blended_rows, grown_rows
+from pixelcluster.segmenting.guided import marks_on_grid
+from pixelcluster.segmenting.guided_scene import guide_scene
+from pixelcluster.segmenting.pixel_field import Labels
 from pixelcluster.segmenting.predict import OVERLAP, TILE, Mode, tile_log_probabilities
-from pixelcluster.segmenting.scene import fit_scene, label_windows
+from pixelcluster.segmenting.relabel import current_ids
+from pixelcluster.segmenting.scene import fit_scene
+from pixelcluster.segmenting.scene_labels import label_windows
 from pixelcluster.segmenting.segmentation import ClusterRow
+from pixelcluster.segmenting.tally import Tally
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -49,13 +56,16 @@ class RasterLabels:
     windows: Iterator[LabelledWindow]
 
 
-def label_alone(raster: Raster, n_clusters: int | None, *, seed: int) -> RasterLabels:
+def label_alone(
+    raster: Raster, n_clusters: int | None, *, seed: int, scribbles: RasterScribbles | None = None
+) -> RasterLabels:
     """Fit the raster itself; see `segmenting.scene`.
 
     Args:
         raster: open.
         n_clusters: this many; None: chosen. A scene that shows fewer warns and gives those.
         seed: same seed, same result.
+        scribbles: known classes, which are clamped; clusters follow them (`guided_scene`).
     """
     scene = fit_scene(raster, n_clusters, seed=seed)
     if n_clusters is not None and scene.n_clusters < n_clusters:
@@ -64,7 +74,11 @@ def label_alone(raster: Raster, n_clusters: int | None, *, seed: int) -> RasterL
             PixelClusterWarning,
             stacklevel=2,
         )
-    return RasterLabels(("",) * scene.n_clusters, label_windows(scene, raster, _WINDOW))
+    named: tuple[str, ...] = ()
+    if scribbles is not None:
+        scene, named = guide_scene(scene, raster, scribbles, n_clusters, seed=seed), scribbles.names
+    names = tuple(named[i] if i < len(named) else "" for i in range(max(scene.ids) + 1))
+    return RasterLabels(names, label_windows(scene, raster, _WINDOW, scribbles))
 
 
 def label_with_model(
@@ -75,6 +89,7 @@ def label_with_model(
     seed: int,
     device: torch.device,
     window: int | None = None,
+    scribbles: RasterScribbles | None = None,
 ) -> RasterLabels:
     """Ask a trained model, window by window, and blend its log-probabilities.
 
@@ -86,12 +101,14 @@ def label_with_model(
         device: where to compute.
         window: side of a window in pixels of the raster; it is averaged to the size the model was trained
             at. None: that size itself, so that the model sees the raster's own resolution.
+        scribbles: known ids, which stay as they are, and the chains' labels follow.
     """
     side = model.config.targets.image_side or TILE
     factor = (window or side) / side
     height, width = (max(1, round(n / factor)) for n in raster.shape)
     scale = (raster.shape[0] / height, raster.shape[1] / width)
     stride = model.stack.label_stride
+    marks = None if scribbles is None else _existing(scribbles, model.config.clusters.merged)
 
     def predict(rows: slice, columns: slice) -> Tensor:
         size = (rows.stop - rows.start, columns.stop - columns.start)
@@ -104,14 +121,23 @@ def label_with_model(
             cells = (-(-side // stride) for side in size)
             return torch.zeros(model.generator.n_clusters, *cells)
         picture = raster.display(fill_invalid(values, valid))
+        known = None if marks is None else marks_on_grid(marks(down, across), size)
         return tile_log_probabilities(
-            model, picture, rows, height, mode=mode, seed=seed, device=device, mask=valid
+            model,
+            picture,
+            rows,
+            height,
+            mode=mode,
+            seed=seed,
+            device=device,
+            mask=valid,
+            scribbles=known,
         )
 
     strips = blended_rows(height, width, predict, stride=stride, tile=side, overlap=min(OVERLAP, side // 4))
     rows = (values.argmax(0) for _, values in grown_rows(strips, -(-height // stride), *raster.shape))
     k = model.generator.n_clusters
-    return RasterLabels(model.config.clusters.listed(k) or ("",) * k, _in_windows(rows, raster))
+    return RasterLabels(model.config.clusters.listed(k) or ("",) * k, _in_windows(rows, raster, marks))
 
 
 def write_raster_outputs(
@@ -140,8 +166,7 @@ def write_raster_outputs(
     """
     n_clusters = len(labels.names)
     palette = categorical(n_clusters)
-    thumbnail, done = _Thumbnail(raster, n_clusters), 0
-    pixels, colours = np.zeros(n_clusters, np.int64), np.zeros((n_clusters, 3))
+    thumbnail, tally, done = _Thumbnail(raster, n_clusters), Tally(n_clusters), 0
     with ExitStack() as stack:
         temporary = {
             role: stack.enter_context(atomic_write(path, overwrite=overwrite)) for role, path in files.items()
@@ -159,13 +184,9 @@ def write_raster_outputs(
                 progress(done / (raster.shape[0] * raster.shape[1]))
                 shown = raster.display(values)
                 thumbnail.add(top, left, window, shown, valid)
-                ids, seen = window[valid], shown[valid]
-                pixels += np.bincount(ids, minlength=n_clusters)
-                for c in range(3):
-                    colours[:, c] += np.bincount(ids, seen[:, c], n_clusters)
-        shares = pixels / max(1, pixels.sum())
+                tally.add(window[valid], shown[valid])
         if "overlay" in files:
-            picture = thumbnail.draw(palette, shares, labels.names)
+            picture = thumbnail.draw(palette, tally.shares(), labels.names)
             picture.save(temporary["overlay"], "PNG", pnginfo=png_note("overlay of clusters"))
         if "polygons" in files:
             suffix = files["polygons"].suffix.lower()
@@ -178,21 +199,22 @@ def write_raster_outputs(
                 )
     if look is not None:
         look(thumbnail.picture, thumbnail.labels, _with_no_data(palette))
-    means = (colours / np.maximum(pixels, 1)[:, None] * 255).round().astype(int)
-    return [
-        ClusterRow(
-            cluster=i,
-            pixels=int(pixels[i]),
-            share=float(shares[i]),
-            mean_colour="#{:02x}{:02x}{:02x}".format(*means[i]) if pixels[i] else "",
-            name=labels.names[i],
-        )
-        for i in range(n_clusters)
-    ]
+    return tally.rows(labels.names)
 
 
-def _in_windows(strips: Iterable[Tensor], raster: Raster) -> Iterator[LabelledWindow]:
-    """Cut strips of labels (rows, W) into windows of whole tiles, with the raster's values."""
+def _existing(scribbles: RasterScribbles, merged: Mapping[int, int]) -> ReadMarks:
+    """Return the reader of strokes in ids that still exist."""
+
+    def read(rows: slice, columns: slice) -> Labels:
+        return current_ids(scribbles.read(rows, columns), merged)
+
+    return read
+
+
+def _in_windows(
+    strips: Iterable[Tensor], raster: Raster, marks: ReadMarks | None
+) -> Iterator[LabelledWindow]:
+    """Cut strips of labels (rows, W) into windows of whole tiles, with known labels and raster values."""
     waiting: list[NDArray[np.int32]] = []
     top, height, width = 0, *raster.shape
     for strip in strips:
@@ -202,7 +224,11 @@ def _in_windows(strips: Iterable[Tensor], raster: Raster) -> Iterator[LabelledWi
             block, waiting = rows[:BLOCK], [rows[BLOCK:]]
             for left in range(0, width, 4 * BLOCK):
                 labels = block[:, left : left + 4 * BLOCK]
-                values, valid = raster.read(slice(top, top + len(block)), slice(left, left + labels.shape[1]))
+                window = slice(top, top + len(block)), slice(left, left + labels.shape[1])
+                values, valid = raster.read(*window)
+                if marks is not None:
+                    known = marks(*window)
+                    labels = np.where(known >= 0, known, labels)
                 yield top, left, labels, values, valid
             top += len(block)
 

@@ -1,19 +1,15 @@
-"""One model for a whole raster, fitted to a bounded sample of its pixels and applied window by window.
+"""One model for a whole raster or clip, fitted to a bounded sample of its pixels.
 
 The generator without z: x_p = mu_{y_p} + e, e ~ N(0, Sigma_{y_p}), with learned proportions and the
 contrast-sensitive Potts prior of `pixel_field`; x is Lab, or the leading principal components of more bands.
 Means, covariances and proportions are fitted by EM (scikit-learn) on pixels from windows spread over the
-scene. Labels are approached by block Gibbs sweeps at temperature 0, from the likeliest label of each pixel
-alone. Clusters are colours (band values): what only texture tells apart needs a trained model.
-
-A sweep moves information by less than 4 pixels: windows with a margin of 4 pixels a sweep give exactly the
-labels of the whole scene, and no seam.
+scene. Clusters are colours (band values): what only texture tells apart needs a trained model. The labels
+under it are in `scene_labels`.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,24 +20,19 @@ from sklearn.mixture import GaussianMixture
 from torch import Tensor
 
 from pixelcluster.io.raster import Raster
-from pixelcluster.io.windows import Bool, Float, fill_invalid
-from pixelcluster.model.graph import PixelGrid
-from pixelcluster.model.prior import LabelPrior
-from pixelcluster.sampling import gibbs
-from pixelcluster.sampling.noise import Streams
+from pixelcluster.io.windows import Float, fill_invalid
 from pixelcluster.segmenting.evidence import (
     GRID_CELLS,
     UNIT_SPREAD,
+    Evidence,
     Projection,
     image_evidence,
     lab,
     stack_evidence,
 )
 from pixelcluster.segmenting.heads import NOISE_FLOOR, TEMPER
-from pixelcluster.segmenting.pixel_field import CONTRAST, POTTS, SWEEPS, Labels
 from pixelcluster.segmenting.single import find_clusters
 
-MARGIN = 4 * SWEEPS  # pixels; even, so that the colours of the grid stay where they are
 MAX_AUTO = 20
 _SAMPLE = 60_000  # pixels
 _COMPONENTS = 6
@@ -54,20 +45,26 @@ class Scene:
 
     Attributes:
         project: values (..., D) of the raster -> channels (..., C).
+        proportions: (K,) pi.
         mean: (K, C).
         whitener: (K, C, C), whose product with its transpose is the inverse covariance.
         log_weight: (K,) log proportions and normalisers, tempered.
+        groups: the cluster each component belongs to; several make it a mixture (`guided_scene`).
+        ids: of the clusters, as they are called outside.
     """
 
     project: Projection
+    proportions: Tensor
     mean: Tensor
     whitener: Tensor
     log_weight: Tensor
+    groups: tuple[int, ...]
+    ids: tuple[int, ...]
 
     @property
     def n_clusters(self) -> int:
         """K."""
-        return len(self.mean)
+        return len(self.ids)
 
 
 def fit_scene(raster: Raster, n_clusters: int | None, *, seed: int = 0) -> Scene:
@@ -86,11 +83,16 @@ def fit_scene(raster: Raster, n_clusters: int | None, *, seed: int = 0) -> Scene
         PixelClusterError: no valid pixel.
     """
     values = raster.sample()
+    if n_clusters is None:
+        n_clusters = _count_in_overview(raster, seed)
+    return fit_mixture(values, n_clusters, seed=seed)
+
+
+def fit_mixture(values: Float, n_clusters: int, *, seed: int = 0) -> Scene:
+    """Fit the model to sampled pixels (n, D); arguments as of `fit_scene`."""
     if len(values) > _SAMPLE:
         chosen = np.random.default_rng(seed).choice(len(values), _SAMPLE, replace=False)
         values = values[np.sort(chosen)]
-    if n_clusters is None:
-        n_clusters = _count_clusters(raster, seed)
     project = _projection(values)
     channels = project(values).astype(np.float64)
     n_clusters = min(n_clusters, len(np.unique(channels, axis=0)))
@@ -99,78 +101,56 @@ def fit_scene(raster: Raster, n_clusters: int | None, *, seed: int = 0) -> Scene
         warnings.simplefilter("ignore", ConvergenceWarning)  # a good enough fit is enough
         mixture.fit(channels)
     order = np.argsort(-mixture.weights_, kind="stable")
+    proportions = torch.from_numpy(mixture.weights_[order]).float()
     whitener = torch.from_numpy(mixture.precisions_cholesky_[order]).float()
+    mean = torch.from_numpy(mixture.means_[order]).float()
+    each = tuple(range(n_clusters))
+    return make_scene(project, proportions, mean, whitener, each, each)
+
+
+def make_scene(
+    project: Projection,
+    proportions: Tensor,
+    mean: Tensor,
+    whitener: Tensor,
+    groups: tuple[int, ...],
+    ids: tuple[int, ...],
+) -> Scene:
+    """Build a scene of components; arguments as its attributes."""
     log_determinant = whitener.diagonal(dim1=1, dim2=2).log().sum(1)
-    log_weight = torch.from_numpy(np.log(mixture.weights_[order])).float() + TEMPER * log_determinant
-    return Scene(project, torch.from_numpy(mixture.means_[order]).float(), whitener, log_weight)
-
-
-def label_window(scene: Scene, values: Float, valid: Bool) -> Labels:
-    """Label one window.
-
-    Args:
-        scene: fitted.
-        values: (h, w, D) as read from the raster.
-        valid: (h, w).
-
-    Returns:
-        (h, w) int32; those nearer than `MARGIN` to a side that is not the raster's own are provisional.
-    """
-    channels = torch.from_numpy(np.ascontiguousarray(scene.project(values)))
-    evidence = log_evidence(scene, channels)[None]
-    guide = channels[..., :3].permute(2, 0, 1)[None]
-    mask = torch.from_numpy(valid)[None]
-    prior = LabelPrior(torch.full((scene.n_clusters,), 1 / scene.n_clusters), potts_weight=POTTS)
-    graph = PixelGrid(*valid.shape, guide=guide, contrast=CONTRAST, mask=mask)
-    labels = evidence.max(1).indices
-    for _ in range(SWEEPS):
-        labels, _ = gibbs.sweep(Streams(0, [0]), labels, evidence, prior, graph, temperature=0)
-    return labels[0].to(torch.int32).numpy()
+    log_weight = proportions.log() + TEMPER * log_determinant
+    return Scene(project, proportions, mean, whitener, log_weight, groups, ids)
 
 
 def log_evidence(scene: Scene, channels: Tensor) -> Tensor:
     """Return tempered log N(x; mu_k, Sigma_k) + log pi_k up to a constant, (K, h, w), of (h, w, C)."""
     limit = _OUTLIER * channels.shape[-1]
-    planes = []
-    for mean, whitener, offset in zip(scene.mean, scene.whitener, scene.log_weight, strict=True):
+    planes: dict[int, Tensor] = {}
+    for i, mean, whitener, offset in zip(
+        scene.groups, scene.mean, scene.whitener, scene.log_weight, strict=True
+    ):
         distance = ((channels - mean) @ whitener).square().sum(-1)
-        planes.append(distance.clamp_max(limit).mul_(-TEMPER / 2).add_(offset))
-    return torch.stack(planes)
+        plane = distance.clamp_max(limit).mul_(-TEMPER / 2).add_(offset)
+        planes[i] = plane.logaddexp(planes[i]) if i in planes else plane
+    return torch.stack([planes[i] for i in range(scene.n_clusters)])
 
 
-def label_windows(scene: Scene, raster: Raster, side: int) -> Iterator[tuple[int, int, Labels, Float, Bool]]:
-    """Label a raster window by window, each read with its margin.
-
-    Args:
-        scene: fitted to the raster.
-        raster: open.
-        side: of the windows, pixels; even.
-
-    Yields:
-        Top row, left column, labels (h, w), values (h, w, D) and validity (h, w) of each window, by rows.
-    """
-    height, width = raster.shape
-    for top in range(0, height, side):
-        for left in range(0, width, side):
-            low, start = max(0, top - MARGIN), max(0, left - MARGIN)
-            rows = slice(low, min(height, top + side + MARGIN))
-            columns = slice(start, min(width, left + side + MARGIN))
-            values, valid = raster.read(rows, columns)
-            inner = (slice(top - low, top - low + side), slice(left - start, left - start + side))
-            if valid[inner].any():
-                labels = label_window(scene, values, valid)[inner]
-            else:
-                labels = np.zeros(valid[inner].shape, np.int32)
-            yield top, left, labels, values[inner], valid[inner]
+def count_clusters(picture: Float, *, seed: int = 0) -> int:
+    """Return how many clusters the objective of `single` finds in an image (h, w, 3), at most `MAX_AUTO`."""
+    evidence, _ = image_evidence(picture, seed=seed)
+    return _count_in_evidence(evidence)
 
 
-def _count_clusters(raster: Raster, seed: int) -> int:
+def _count_in_overview(raster: Raster, seed: int) -> int:
     picture, valid = raster.overview(4 * GRID_CELLS)
     picture = fill_invalid(picture, valid)
     if picture.shape[-1] in (1, 3):
-        evidence, _ = image_evidence(raster.display(picture), seed=seed)
-    else:
-        evidence, _ = stack_evidence(picture, seed=seed)
+        return count_clusters(raster.display(picture), seed=seed)
+    evidence, _ = stack_evidence(picture, seed=seed)
+    return _count_in_evidence(evidence)
+
+
+def _count_in_evidence(evidence: Evidence) -> int:
     return min(int(find_clusters(evidence, None).clusters.max()) + 1, MAX_AUTO)
 
 

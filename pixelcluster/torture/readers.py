@@ -15,12 +15,21 @@ from PIL import Image, PngImagePlugin
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.torture.mutate import mutate, mutate_header, mutate_text
+from pixelcluster.torture.piecewise import (
+    geotiff_samples,
+    read_raster,
+    read_strokes,
+    read_video,
+    stroke_samples,
+    video_samples,
+)
 from pixelcluster.torture.samples import SETTINGS, picture, write_model
 
 IMAGES = ("png", "jpeg", "tiff", "webp", "bmp", "gif", "ppm")
 KINDS = (
     *IMAGES,
-    *(["geotiff"] if find_spec("rasterio") else []),
+    *(["geotiff", "raster-scribbles"] if find_spec("rasterio") else []),
+    *(["video"] if find_spec("av") else []),
     *("npz", "scribbles", "safetensors", "checkpoint", "yaml"),
 )
 
@@ -32,7 +41,15 @@ def prepare(kind: str, folder: Path) -> tuple[list[bytes], Read, Callable[..., b
     if kind in IMAGES:
         return image_samples(kind), lambda content: _read_image(folder / "x", content), mutate
     if kind == "geotiff":
-        return _geotiff_samples(folder), lambda content: _read_raster(folder / "x.tif", content), mutate
+        return geotiff_samples(folder), lambda content: read_raster(folder / "x.tif", content), mutate
+    if kind == "raster-scribbles":
+        return (
+            stroke_samples(folder),
+            lambda content: read_strokes(folder, content),
+            lambda content, other, random: mutate_text(content.decode(), random),
+        )
+    if kind == "video":
+        return video_samples(folder), lambda content: read_video(folder / "x.mp4", content), mutate
     if kind == "scribbles":
         return (
             _scribble_samples(),
@@ -124,42 +141,6 @@ def _read_npz(path: Path, content: bytes) -> None:
         with suppress(PixelClusterError):
             read(path)
     read_label_map(path)
-
-
-def _geotiff_samples(folder: Path) -> list[bytes]:
-    import rasterio
-    from rasterio.transform import from_origin
-
-    samples = []
-    for options in ({}, {"tiled": True, "blockxsize": 16, "blockysize": 16, "compress": "deflate"}):
-        path = folder / "sample.tif"
-        with rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            width=33,
-            height=24,
-            count=4,
-            dtype="uint16",
-            nodata=0,
-            crs="EPSG:32632",
-            transform=from_origin(5e5, 5e6, 10, 10),
-            **options,
-        ) as dataset:
-            bands = picture(3, 24, 33).transpose(2, 0, 1).astype(np.uint16) * 200
-            dataset.write(np.concatenate([bands, bands[:1]]))
-        samples.append(path.read_bytes())
-    return samples
-
-
-def _read_raster(path: Path, content: bytes) -> None:
-    from pixelcluster.io.raster import open_raster
-
-    path.write_bytes(content)
-    with open_raster(path) as raster:
-        values, _ = raster.overview(1_000)
-        if not np.isfinite(values).all():
-            raise AssertionError("values that are not finite came out")
 
 
 def _scribble_samples() -> list[bytes]:

@@ -5,29 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from PIL import Image
 
 from pixelcluster.cli.main import cli
+from tests.cli.segmenting import fails, names, run
 from tests.rasters import planted, write_scene
 
 rasterio = pytest.importorskip("rasterio")
-
-
-def run(*arguments: object) -> Result:
-    return CliRunner().invoke(cli, ["segment", *map(str, arguments)])
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
-
-
-def fails(result: Result, *words: str) -> None:
-    assert result.exit_code == 1
-    assert isinstance(result.exception, SystemExit)
-    (line,) = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
-    for word in words:
-        assert word in line
 
 
 @pytest.fixture
@@ -164,4 +149,34 @@ def test_a_model_on_three_bands_with_its_names(scene: Path, tmp_path: Path, mode
     assert {"mean_5", "mean_3", "mean_1"} < set(properties[0])
     assert all(entry["name"] == ("wave" if entry["cluster"] == 1 else "") for entry in properties)
     fails(run(scene, "--model", model, "--bands", "1,2", "--overwrite"), "1 or 3 bands")
-    fails(run(scene, "--model", model, "--scribbles", polygons, "--overwrite"), "--scribbles")
+    strokes = ("--model", model, "--bands", "5,3,1", "--scribbles", polygons, "--overwrite", "--no-overlay")
+    fails(run(scene, *strokes, "--mode", "fast"), "chains")
+    ours = np.asarray(Image.open(tmp_path / "scene_labels.tif"))
+    assert run(scene, *strokes).exit_code == 0
+    np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "scene_labels.tif")), ours)
+
+
+def test_strokes_without_a_model(scene: Path, tmp_path: Path) -> None:
+    x, y = 500_000, 5_500_000
+    features = [
+        {
+            "type": "Feature",
+            "properties": {"label": label},
+            "geometry": {"type": "LineString", "coordinates": [[x + 55, y - row], [x + 405, y - row]]},
+        }
+        for label, row in (("field", 1205 - 60), ("water", 605))
+    ]
+    strokes = tmp_path / "strokes.geojson"
+    strokes.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    result = run(scene, "-k", 4, "--scribbles", strokes, "--json")
+    assert result.exit_code == 0, result.output
+    (facts,) = json.loads(result.stdout)
+    assert facts["names"][:2] == ["field", "water"]
+    with rasterio.open(tmp_path / "scene_labels.tif") as labels:
+        assert json.loads(labels.tags()["CLASSES"])[0]["name"] == "field"
+        ids = labels.read(1)
+    assert (ids[114, 6:40] == 0).all()
+    assert (ids[60, 6:40] == 1).all()
+    strokes.write_text("{}")
+    fails(run(scene, "-k", 4, "--scribbles", strokes, "-o", tmp_path / "out"), "strokes.geojson")
+    assert names(tmp_path) == ["scene.tif", "scene_labels.tif", "scene_overlay.png", "strokes.geojson"]

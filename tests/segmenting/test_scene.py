@@ -6,8 +6,9 @@ import torch
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.raster import open_raster
-from pixelcluster.segmenting import scene as scene_module
-from pixelcluster.segmenting.scene import fit_scene, label_window, label_windows, log_evidence
+from pixelcluster.segmenting import scene_labels
+from pixelcluster.segmenting.scene import fit_scene, log_evidence
+from pixelcluster.segmenting.scene_labels import label_window, label_windows
 from tests.rasters import planted, write_scene
 
 pytest.importorskip("rasterio")
@@ -52,7 +53,7 @@ def test_without_the_margin_there_would_be_seams(tmp_path, monkeypatch) -> None:
     with open_raster(tmp_path / "s.tif") as raster:
         scene = fit_scene(raster, 8)
         whole = assembled(scene, raster, 1000)
-        monkeypatch.setattr(scene_module, "MARGIN", 0)
+        monkeypatch.setattr(scene_labels, "MARGIN", 0)
         assert (assembled(scene, raster, 32) != whole).any()
 
 

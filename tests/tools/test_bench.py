@@ -21,7 +21,7 @@ THREADS = str(torch.get_num_threads())
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[Options]:
     """Sections that keep what they are told and start no process; the kernels run, at a tiny size."""
     told: list[Options] = []
-    for name in ("segment", "fast", "scaling", "memory", "raster"):
+    for name in ("segment", "fast", "scaling", "memory", "raster", "video"):
 
         def section(options: Options, name: str = name) -> list[Row]:
             told.append(options)
