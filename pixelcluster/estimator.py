@@ -19,6 +19,8 @@ from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.io.scribbles import read_scribbles
 from pixelcluster.segmenting.predict import Mode, label_image
+from pixelcluster.segmenting.progress import Watch
+from pixelcluster.segmenting.relabel import current_ids
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.training.checkpoint import load_model, save_model
 from pixelcluster.training.fit import Progress
@@ -108,6 +110,7 @@ class PixelCluster:
         mode: Mode | None = None,
         probabilities: bool = False,
         scribbles: str | Path | NDArray[np.int32] | None = None,
+        progress: Watch | None = None,
     ) -> Segmentation:
         """Segment one image.
 
@@ -117,6 +120,7 @@ class PixelCluster:
             probabilities: also return probabilities and entropy.
             scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`),
                 or (H, W) integers, -1 unknown. Always by the chains.
+            progress: is shown the chains after every round (`segmenting.progress`).
 
         Returns:
             The segmentation at the size of the image.
@@ -141,6 +145,7 @@ class PixelCluster:
             device=choose_device(self.device),
             probabilities=probabilities,
             scribbles=marks,
+            progress=progress,
         )
         info: dict[str, object] = {
             "mode": chosen if model.student is not None else "exact",
@@ -219,9 +224,7 @@ class PixelCluster:
         else:
             names = config.clusters.listed(k) or ("",) * k
             marks, _ = read_scribbles(scribbles, shape, names=names)
-        for source, target in config.clusters.merged.items():
-            marks = np.where(marks == source, np.int32(target), marks)
-        return marks
+        return current_ids(marks, config.clusters.merged)
 
     def _fitted(self) -> TrainedModel:
         if not hasattr(self, "model_"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from pixelcluster.cli import params
+from pixelcluster.cli.streaming import print_outcome, throughput
 from pixelcluster.errors import PixelClusterError, show_path
 
 if TYPE_CHECKING:
@@ -55,7 +57,8 @@ if TYPE_CHECKING:
     "--scribbles",
     type=params.PATH,
     metavar="FILE",
-    help="Known labels of the image, which the rest follows: PNG (0 unknown), Labelme or GeoJSON.",
+    help="Known labels of the image or raster, which the rest follows: PNG (0 unknown), GeoJSON; for an "
+    "image Labelme, for a raster GeoTIFF.",
 )
 @params.stack
 @params.seed
@@ -102,6 +105,16 @@ if TYPE_CHECKING:
     help="Job arrays: segment only every N-th input, from the I-th (1 to N).",
 )
 @click.option("--skip-existing", is_flag=True, help="Go past inputs whose outputs all exist.")
+@click.option(
+    "--engine",
+    type=click.Choice(["plain", "ray"]),
+    default="plain",
+    show_default=True,
+    help="ray: several processes, on this machine or a cluster (extra ray); wants -o DIR.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), metavar="N", help="Ray: processes.  [default: all CPUs but one]"
+)
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -129,10 +142,13 @@ def command(
     report: Path | None,
     shard: tuple[int, int] | None,
     skip_existing: bool,
+    engine: Literal["plain", "ray"],
+    workers: int | None,
 ) -> None:
     """Segment images: label map, coloured overlay and table.
 
-    INPUT is any mix of image files and folders (searched recursively). Without --model each image is
+    INPUT is any mix of image files, folders (searched recursively) and manifests: .txt with a path a line, or
+    .csv or .jsonl with a column `path`. Without --model each image is
     segmented on its own; with it, cluster 3 is the same thing on every image.
 
     \b
@@ -146,7 +162,10 @@ def command(
         pixelcluster segment photo.jpg --scribbles strokes.png -o corrected/
         pixelcluster segment scans/ -o results/ --report results/report.html
         pixelcluster segment scans/ -o results/ --shard 3/8 --skip-existing
+        pixelcluster segment list.txt --model model/ -o results/ --engine ray --workers 8
         pixelcluster segment scene.tif -k 6 --polygons fields.geojson --min-area 5000
+        pixelcluster segment scene.tif -k 6 --scribbles strokes.geojson
+        pixelcluster segment clip.mp4 -k 6 -o out/
 
     \b
     Cluster ids of an indexed PNG:
@@ -159,11 +178,15 @@ def command(
     is read window by window in bounded memory, and its label map is a tiled GeoTIFF with its CRS, a colour
     table and nodata id 255 (65535 above 255 clusters).
 
+    A video (MP4, MOV, MKV, WebM, AVI) is read frame by frame and keeps its ids from frame to frame: its label
+    map is a lossless grey video (.mkv), its overlay an MP4.
+
     A file that cannot be read is reported, the others are segmented, and the exit code is 1.
     """
     from pixelcluster.io.polygon_files import check_polygon_path
     from pixelcluster.io.polygons import PolygonOptions
     from pixelcluster.segmenting.batch import Outputs, choose_format, plan_jobs, run_jobs
+    from pixelcluster.segmenting.manifest import is_manifest
     from pixelcluster.segmenting.method import Method, Segmenter
     from pixelcluster.segmenting.selection import split_finished, take_shard
 
@@ -173,6 +196,28 @@ def command(
         choose_format(output, label_format), overlay, probabilities, entropy, overwrite,
         polygons, PolygonOptions(min_area, simplify),
     )  # fmt: skip
+    method = Method(
+        None if clusters == "auto" else clusters, model, stack, mode, seed, device, probabilities or entropy,
+        max_pixels, bands, scribbles, window,
+    )  # fmt: skip
+    if workers is not None and engine == "plain":
+        raise PixelClusterError("--workers are those of --engine ray; add it, or leave --workers out")
+    if engine == "ray" or any(is_manifest(path) for path in inputs):
+        single = {"--scribbles": scribbles, "--polygons": polygons, "--report": report}
+        wrong = [name for name, value in single.items() if value is not None]
+        if output is None or wrong:
+            reason = f"take no {wrong[0]}" if wrong else "want -o DIR, which also gets their journal"
+            raise PixelClusterError(f"manifests and --engine ray {reason}")
+        from pixelcluster.cli.streaming import stream_command
+        from pixelcluster.segmenting.stream import Source
+
+        source = Source(inputs, output, outputs, shard, max_pixels)
+        if not stream_command(
+            source, method, use_ray=engine == "ray", workers=workers,
+            skip_existing=skip_existing, as_json=as_json,
+        ):  # fmt: skip
+            ctx.exit(1)
+        return
     planned, outcomes = plan_jobs(inputs, output, outputs, max_pixels=max_pixels)
     if scribbles is not None and len(planned) != 1:
         raise PixelClusterError(f"--scribbles belong to one image, got {len(planned)} inputs; name one")
@@ -189,14 +234,11 @@ def command(
 
         check_report(report, sources, overwrite=overwrite)
         album = Album()
-    method = Method(
-        None if clusters == "auto" else clusters, model, stack, mode, seed, device, probabilities or entropy,
-        max_pixels, bands, scribbles, window,
-    )  # fmt: skip
     if jobs:
+        started = time.perf_counter()
         segmenter = Segmenter(method)
         with ExitStack() as bars:
-            if len(jobs) == 1 and jobs[0].raster:
+            if len(jobs) == 1 and (jobs[0].raster or jobs[0].video):
                 from pixelcluster.cli.progress import share_bar
 
                 show = bars.enter_context(share_bar("segmenting"))
@@ -213,6 +255,9 @@ def command(
                     _print(outcome, with_table=False)
         if not as_json and len(jobs) == 1:  # not before the bar is gone
             _print(outcomes[-1], with_table=True)
+        elif not as_json:
+            done = sum(outcome.error is None and not outcome.skipped for outcome in outcomes)
+            click.echo(throughput(done, time.perf_counter() - started))
     if as_json:
         click.echo(json.dumps([outcome.as_json() for outcome in outcomes], indent=2))
     failed = [outcome for outcome in outcomes if outcome.error is not None]
@@ -241,7 +286,4 @@ def _print(outcome: Outcome, *, with_table: bool) -> None:
         from pixelcluster.cli.tables import print_clusters
 
         print_clusters(outcome.table)
-    files = ", ".join(show_path(path) for path in outcome.files)
-    click.echo(
-        f"{show_path(outcome.source)}: {len(outcome.table)} clusters in {outcome.seconds:.2f} s -> {files}"
-    )
+    print_outcome(outcome)

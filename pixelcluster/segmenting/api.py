@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
+from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ def segment(
     device: str = "auto",
     scribbles: str | Path | Labels | None = None,
     max_pixels: int = MAX_PIXELS,
+    progress: Watch | None = None,
 ) -> Segmentation:
     """Segment one image by fitting on the image itself.
 
@@ -53,6 +55,7 @@ def segment(
         scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`), or
             (H, W) integers, -1 unknown. Ids are then those of the scribbles. For the quick model only.
         max_pixels: largest accepted height x width of a file.
+        progress: is shown the quick model at work (`segmenting.progress`).
 
     Returns:
         The segmentation. Asking for more clusters than the image has distinct colours warns and returns
@@ -68,7 +71,7 @@ def segment(
     if scribbles is not None:
         if stack is not None or mode == "exact":
             raise PixelClusterError("scribbles guide the quick model, or a trained one; drop stack and mode")
-        return _guided(picture, k, scribbles, seed, probabilities, max_pixels, started)
+        return _guided(picture, k, scribbles, seed, probabilities, max_pixels, started, progress)
     possible = count_colours(picture, at_least=2 if k is None else k)
     if k is not None and possible < k:
         warnings.warn(
@@ -86,7 +89,9 @@ def segment(
     elif stack is None and mode == "fast":
         from pixelcluster.segmenting.single import segment_image
 
-        quick = segment_image(picture, n_clusters=k, seed=seed, probabilities=probabilities)
+        quick = segment_image(
+            picture, n_clusters=k, seed=seed, probabilities=probabilities, progress=progress
+        )
         labels, certain = quick.label_map, quick.probabilities
         n_clusters = len(certain) if certain is not None else int(labels.max()) + 1
     else:
@@ -109,6 +114,7 @@ def _guided(
     probabilities: bool,
     max_pixels: int,
     started: float,
+    progress: Watch | None,
 ) -> Segmentation:
     """Segment an image under known labels."""
     from pixelcluster.io.scribbles import read_scribbles
@@ -119,7 +125,9 @@ def _guided(
         marks = scribbles.astype(np.int32)
     else:
         marks, names = read_scribbles(scribbles, picture.shape[:2], max_pixels=max_pixels)
-    result = segment_image(picture, n_clusters=k, seed=seed, probabilities=probabilities, scribbles=marks)
+    result = segment_image(
+        picture, n_clusters=k, seed=seed, probabilities=probabilities, scribbles=marks, progress=progress
+    )
     n_clusters = result.n_clusters
     info: dict[str, object] = {"mode": "fast", "seed": seed, "stack": None, "n_clusters": n_clusters}
     info["seconds"] = time.perf_counter() - started

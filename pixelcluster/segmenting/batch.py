@@ -20,6 +20,7 @@ from pixelcluster.io.polygons import PolygonOptions
 from pixelcluster.io.read import SUFFIXES, list_images
 from pixelcluster.io.soft_maps import encode_entropy, encode_probabilities
 from pixelcluster.io.tiff_header import is_raster
+from pixelcluster.io.video_header import VIDEO_LABELS, is_video
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
 
@@ -50,6 +51,8 @@ class Job:
     files: dict[str, Path]
     raster: bool = False
     """Whether it is read window by window; see `io.tiff_header.is_raster`."""
+    video: bool = False
+    """Whether it is read frame by frame; see `io.video_header.is_video`."""
 
 
 @dataclass(frozen=True)
@@ -118,12 +121,12 @@ def plan_jobs(
         groups.append((item, found))
     if output is None or not names_a_file(output):
         places = plan_places(groups, output)
-        jobs = [_job(place, f"_labels.{outputs.label_format}", outputs, max_pixels) for place in places]
+        jobs = [plan_job(place, f"_labels.{outputs.label_format}", outputs, max_pixels) for place in places]
     elif len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise PixelClusterError(f"{show_path(output)}: is one file for several images; give -o a folder")
     else:
         place = Place(inputs[0], output.parent, output.stem)
-        jobs = [_job(place, output.suffix, outputs, max_pixels)] if groups else []
+        jobs = [plan_job(place, output.suffix, outputs, max_pixels)] if groups else []
     if outputs.polygons is not None and (len(jobs) != 1 or not jobs[0].raster):
         raise PixelClusterError(
             f"--polygons wants one georeferenced raster, got {len(jobs)} inputs, "
@@ -147,7 +150,7 @@ def choose_format(output: Path | None, wanted: LabelFormat | None) -> LabelForma
     Raises:
         PixelClusterError: the two contradict each other, or the file name ends in something else.
     """
-    if output is None or not names_a_file(output):
+    if output is None or not names_a_file(output) or output.suffix.lower() == VIDEO_LABELS:
         return wanted or "png"
     if wanted not in (None, label_format(output)):
         raise PixelClusterError(
@@ -158,7 +161,7 @@ def choose_format(output: Path | None, wanted: LabelFormat | None) -> LabelForma
 
 def names_a_file(output: Path) -> bool:
     """Whether `-o` means one label map, not a folder: told by its suffix, unless such a folder exists."""
-    return output.suffix.lower() in {*SUFFIXES, ".npz"} and not os.path.isdir(output)
+    return output.suffix.lower() in {*SUFFIXES, ".npz", VIDEO_LABELS} and not os.path.isdir(output)
 
 
 def run_jobs(
@@ -205,8 +208,8 @@ def _run(
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", PixelClusterWarning)
-            if job.raster:
-                table = _run_raster(job, segmenter, outputs, album, progress)
+            if job.raster or job.video:
+                table = _run_in_parts(job, segmenter, outputs, album, progress)
                 seconds = time.perf_counter() - started
             else:
                 result = segmenter.image(job.source)
@@ -233,25 +236,31 @@ def _run(
     )
 
 
-def _run_raster(
+def _run_in_parts(
     job: Job,
     segmenter: Segmenter,
     outputs: Outputs,
     album: Album | None,
     progress: Callable[[float], None],
 ) -> list[ClusterRow]:
+    """Segment what is never whole in memory, a raster or a video."""
+    look = None if album is None else partial(album.add, job.source)
+    overwrite = outputs.overwrite
+    if job.video:
+        from pixelcluster.segmenting.video import write_video_outputs
+
+        with segmenter.video(job.source) as (video, frames):
+            make_folder(job.files["labels"].parent)
+            return write_video_outputs(
+                video, frames, job.files, overwrite=overwrite, look=look, progress=progress
+            )
     from pixelcluster.segmenting.raster import write_raster_outputs
 
-    with segmenter.raster(job.source) as (raster, labels):
+    with segmenter.raster(job.source) as (raster, windows):
         make_folder(job.files["labels"].parent)
+        options = outputs.polygon_options
         return write_raster_outputs(
-            raster,
-            labels,
-            job.files,
-            outputs.polygon_options,
-            overwrite=outputs.overwrite,
-            look=None if album is None else partial(album.add, job.source),
-            progress=progress,
+            raster, windows, job.files, options, overwrite=overwrite, look=look, progress=progress
         )
 
 
@@ -277,7 +286,24 @@ def _write(result: Segmentation, job: Job, outputs: Outputs) -> None:
                 encode_entropy(temporary, result.entropy, result.n_clusters)
 
 
-def _job(place: Place, labels: str, outputs: Outputs, max_pixels: int) -> Job:
+def plan_job(place: Place, labels: str, outputs: Outputs, max_pixels: int) -> Job:
+    """Name the files of one input.
+
+    Args:
+        place: where they go.
+        labels: ending of the label map's name.
+        outputs: which files are wanted.
+        max_pixels: larger TIFFs are rasters.
+
+    Raises:
+        PixelClusterError: a raster or video whose label map is to be of another kind.
+    """
+    if is_video(place.source):
+        return _video_job(place, labels, outputs)
+    if labels.endswith(VIDEO_LABELS):
+        raise PixelClusterError(
+            f"{show_path(place.source)}: {VIDEO_LABELS} holds the labels of a video; end -o in .png or .tif"
+        )
     raster = is_raster(place.source, max_pixels=max_pixels)
     if raster:  # an image format could keep neither the place on earth nor the size
         labels = "_labels.tif" if labels.startswith("_labels") else labels
@@ -295,3 +321,15 @@ def _job(place: Place, labels: str, outputs: Outputs, max_pixels: int) -> Job:
     if outputs.polygons is not None:
         files["polygons"] = outputs.polygons
     return Job(place.source, files, raster)
+
+
+def _video_job(place: Place, labels: str, outputs: Outputs) -> Job:
+    name = f"_labels{VIDEO_LABELS}" if labels.startswith("_labels") else labels
+    if not name.lower().endswith(VIDEO_LABELS):
+        raise PixelClusterError(
+            f"{show_path(place.source)}: the label map of a video is a video; end -o in {VIDEO_LABELS}"
+        )
+    files = {"labels": place.file(name)}
+    if outputs.overlay:
+        files["overlay"] = place.file("_overlay.mp4")
+    return Job(place.source, files, video=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,11 @@ from pixelcluster.segmenting.segmentation import Segmentation
 if TYPE_CHECKING:
     from pixelcluster.estimator import PixelCluster
     from pixelcluster.io.raster import Raster
+    from pixelcluster.io.raster_scribbles import RasterScribbles
+    from pixelcluster.io.video import Video
     from pixelcluster.segmenting.raster import RasterLabels
+    from pixelcluster.segmenting.video import VideoLabels
+    from pixelcluster.training.trained import TrainedModel
 
 
 @dataclass(frozen=True)
@@ -133,22 +137,19 @@ class Segmenter:
 
         method = self.method
         name = show_path(path)
-        if method.scribbles is not None:
-            raise PixelClusterError(
-                f"{name}: rasters take no --scribbles; cut the part to correct out as an image"
-            )
         if method.probabilities:
             raise PixelClusterError(
                 f"{name}: a raster gives labels and polygons; leave --probabilities and --entropy out"
             )
-        if self._model is None and (method.stack is not None or method.mode == "exact"):
-            raise PixelClusterError(
-                f"{name}: without a model a raster is segmented by its colours alone; leave --stack and "
-                "--mode out, or train a model on windows of it"
-            )
+        if self._model is None:
+            self._check_alone(name)
         with open_raster(path, bands=method.bands, colours_only=self._model is not None) as raster:
             if self._model is None:
-                yield raster, label_alone(raster, method.n_clusters, seed=method.seed)
+                with self._strokes(raster, None) as strokes:
+                    yield (
+                        raster,
+                        label_alone(raster, method.n_clusters, seed=method.seed, scribbles=strokes),
+                    )
                 return
             if len(raster.bands) not in (1, 3):
                 raise PixelClusterError(
@@ -157,14 +158,84 @@ class Segmenter:
             from pixelcluster.estimator import choose_device
 
             model = self._model.model_
-            yield (
-                raster,
-                label_with_model(
+            with self._strokes(raster, _names(model)) as strokes:
+                labels = label_with_model(
                     raster,
                     model,
                     mode=method.mode or model.config.mode,
                     seed=method.seed,
                     device=choose_device(method.device),
                     window=method.window,
-                ),
+                    scribbles=strokes,
+                )
+                yield raster, labels
+
+    @contextmanager
+    def _strokes(self, raster: Raster, names: Sequence[str] | None) -> Iterator[RasterScribbles | None]:
+        """Open the scribbles on a raster, if there are any."""
+        from pixelcluster.io.raster_scribbles import open_raster_scribbles
+
+        method = self.method
+        if method.scribbles is None:
+            yield None
+            return
+        if method.mode == "fast" and self._model is not None:
+            raise PixelClusterError("scribbles need the chains; use mode exact, or leave the mode out")
+        path, cap = method.scribbles, method.max_pixels
+        with open_raster_scribbles(path, raster, names=names, max_pixels=cap) as strokes:
+            yield strokes
+
+    @contextmanager
+    def video(self, path: Path) -> Iterator[tuple[Video, VideoLabels]]:
+        """Open a video and label its frames as they are asked for.
+
+        Raises:
+            PixelClusterError: a file that cannot be read, or choices videos do not have.
+        """
+        from pixelcluster.io.video import open_video
+        from pixelcluster.segmenting.video import VideoLabels, fit_clip, label_alone, label_with_model
+
+        method = self.method
+        name = show_path(path)
+        if any(choice is not None for choice in (method.scribbles, method.bands, method.window)):
+            raise PixelClusterError(
+                f"{name}: is a video; --scribbles, --bands and --window serve rasters, scribbles images too"
             )
+        if method.probabilities:
+            raise PixelClusterError(
+                f"{name}: a video gives labels and overlay; leave --probabilities and --entropy out"
+            )
+        if self._model is None:
+            self._check_alone(name)
+            with open_video(path, max_pixels=method.max_pixels) as video:
+                scene, n_frames = fit_clip(video, method.n_clusters, seed=method.seed)
+            with open_video(path, max_pixels=method.max_pixels) as video:
+                names = ("",) * scene.n_clusters
+                yield video, VideoLabels(names, n_frames, label_alone(scene, video.frames))
+            return
+        from pixelcluster.estimator import choose_device
+
+        model = self._model.model_
+        with open_video(path, max_pixels=method.max_pixels) as video:
+            frames = label_with_model(
+                model,
+                video.frames,
+                mode=method.mode or model.config.mode,
+                seed=method.seed,
+                device=choose_device(method.device),
+            )
+            yield video, VideoLabels(_names(model), video.n_frames, frames)
+
+    def _check_alone(self, name: str) -> None:
+        """Refuse choices that only single images, or models, have."""
+        if self.method.stack is not None or self.method.mode == "exact":
+            raise PixelClusterError(
+                f"{name}: without a model it is segmented by its colours alone; leave --stack and --mode "
+                "out, or train a model on parts of it"
+            )
+
+
+def _names(model: TrainedModel) -> tuple[str, ...]:
+    """Return the names of a model's K clusters, "" for one without."""
+    k = model.generator.n_clusters
+    return model.config.clusters.listed(k) or ("",) * k

@@ -14,13 +14,13 @@ from torch.nn import functional
 
 from pixelcluster.data.folder import limit_side
 from pixelcluster.model.prior import LabelPrior
-from pixelcluster.sampling.noise import Streams
-from pixelcluster.sampling.posterior import infer
 from pixelcluster.segmenting.blend import blended_rows, grown_rows
+from pixelcluster.segmenting.chains import follow_student, run_chains
+from pixelcluster.segmenting.following import Trail, Trails
 from pixelcluster.segmenting.guided import marks_on_grid
+from pixelcluster.segmenting.progress import Watch
 from pixelcluster.targets.base import to_grid
-from pixelcluster.training.build import label_grid
-from pixelcluster.training.trained import TrainedModel, student_start
+from pixelcluster.training.trained import TrainedModel
 
 Mode = Literal["fast", "exact"]
 
@@ -39,6 +39,8 @@ def predict_log_probabilities(
     device: torch.device,
     mask: NDArray[np.bool_] | None = None,
     scribbles: NDArray[np.int32] | None = None,
+    progress: Watch | None = None,
+    trail: Trail | None = None,
 ) -> Tensor:
     """Return log p(y = k | image) at the model's working size, (K, h, w), on the CPU.
 
@@ -50,14 +52,18 @@ def predict_log_probabilities(
         device: where to compute.
         mask: (H, W) bool; False: the pixel is no evidence (a benchmark's rule).
         scribbles: (H, W) known labels, -1 elsewhere; the chains clamp them, and "fast" has no chains.
+        progress: is shown the chains after every round.
+        trail: of the frames of a video so far; this one follows them and is added.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
     if mode == "fast" and model.student is not None and scribbles is None:
         with torch.no_grad():
             logits: Tensor = model.student(pixels)
             logs = logits.log_softmax(1)[0].cpu()
+        if trail is not None:
+            logs = follow_student(model, logs, pixels, trail)
     else:
-        logs = _chains(model, pixels, seed, device, mask, scribbles)
+        logs = run_chains(model, pixels, seed, device, mask, scribbles, progress, trail)
     return merge_clusters(logs, model.config.clusters.merged)
 
 
@@ -82,6 +88,8 @@ def label_image(
     device: torch.device,
     probabilities: bool = False,
     scribbles: NDArray[np.int32] | None = None,
+    progress: Watch | None = None,
+    trails: Trails | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Label every pixel of an image of any size.
 
@@ -97,6 +105,8 @@ def label_image(
         device: where to compute.
         probabilities: also return them.
         scribbles: (H, W) known labels, -1 elsewhere. They stay as they are, and the chains' labels follow.
+        progress: is shown the chains after every round, unless they run tile by tile.
+        trails: of the frames of a video so far, by tile; this one follows them and is added.
 
     Returns:
         Labels (H, W) int32, and probabilities (K, H, W) float32 or None.
@@ -104,7 +114,16 @@ def label_image(
     height, width = image.shape[:2]
     labels = np.empty((height, width), np.int32)
     soft = None
-    strips = pixel_log_probabilities(model, image, mode=mode, seed=seed, device=device, scribbles=scribbles)
+    strips = pixel_log_probabilities(
+        model,
+        image,
+        mode=mode,
+        seed=seed,
+        device=device,
+        scribbles=scribbles,
+        progress=progress,
+        trails=trails,
+    )
     for rows, values in strips:
         if scribbles is not None:
             known = torch.from_numpy(scribbles[rows])[None]
@@ -125,14 +144,29 @@ def pixel_log_probabilities(
     seed: int,
     device: torch.device,
     scribbles: NDArray[np.int32] | None = None,
+    progress: Watch | None = None,
+    trails: Trails | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yield rows of pixels and their log-probabilities (K, rows, W); arguments as of `label_image`."""
     height, width = image.shape[:2]
     side, stride = model.config.targets.image_side, model.stack.label_stride
+
+    def trail_of(row: int, column: int) -> Trail | None:
+        return None if trails is None else trails.setdefault((row, column), Trail())
+
     if side is not None:
         small = limit_side(image, side)
         marks = None if scribbles is None else marks_on_grid(scribbles, (small.shape[0], small.shape[1]))
-        logs = predict_log_probabilities(model, small, mode=mode, seed=seed, device=device, scribbles=marks)
+        logs = predict_log_probabilities(
+            model,
+            small,
+            mode=mode,
+            seed=seed,
+            device=device,
+            scribbles=marks,
+            progress=progress,
+            trail=trail_of(0, 0),
+        )
         return grown_rows([logs], logs.shape[1], height, width)
 
     def predict(rows: slice, columns: slice) -> Tensor:
@@ -145,6 +179,7 @@ def pixel_log_probabilities(
             seed=seed,
             device=device,
             scribbles=None if scribbles is None else scribbles[rows, columns],
+            trail=trail_of(rows.start, columns.start),
         )
 
     strips = blended_rows(height, width, predict, stride=stride, tile=TILE, overlap=OVERLAP)
@@ -162,6 +197,7 @@ def tile_log_probabilities(
     device: torch.device,
     mask: NDArray[np.bool_] | None = None,
     scribbles: NDArray[np.int32] | None = None,
+    trail: Trail | None = None,
 ) -> Tensor:
     """Return the log-probabilities of a tile of a larger image on the label grid, (K, h, w).
 
@@ -175,66 +211,17 @@ def tile_log_probabilities(
         device: where to compute.
         mask: (H, W) bool.
         scribbles: (H, W).
+        trail: of the tile.
     """
     stride = model.stack.label_stride
     cells = slice(rows.start // stride, -(-rows.stop // stride))
     own = replace(model, prior=_band(model.prior, cells, -(-height // stride)))
     logs = predict_log_probabilities(
-        own, tile, mode=mode, seed=seed, device=device, mask=mask, scribbles=scribbles
+        own, tile, mode=mode, seed=seed, device=device, mask=mask, scribbles=scribbles, trail=trail
     )
     if mode == "fast" and model.student is not None and scribbles is None:
         logs = to_grid(logs[None], stride)[0]
     return logs
-
-
-def _chains(
-    model: TrainedModel,
-    pixels: Tensor,
-    seed: int,
-    device: torch.device,
-    mask: NDArray[np.bool_] | None,
-    scribbles: NDArray[np.int32] | None,
-) -> Tensor:
-    """Return the log of the chains' averaged conditionals, (K, h, w) on the label grid."""
-    sampler, stride = model.config.sampler, model.stack.label_stride
-    with torch.no_grad():
-        x = model.stack(pixels)
-        z = torch.zeros(1, *model.generator.trunk.latent_shape(*x.shape[2:]), device=device)
-        used = None
-        if mask is not None:
-            used = to_grid(torch.from_numpy(mask)[None, None].float(), stride)[0].to(device) >= 0.5
-        if model.student is not None:
-            label_map = student_start(model.student, pixels, stride)
-        else:
-            evidence = model.generator.evidence(x, model.generator.trunk(z, x.shape[2:]))
-            if callable(evidence):
-                label_map = torch.zeros(1, *x.shape[2:], dtype=torch.int64, device=device)
-            else:
-                label_map = evidence.argmax(1)
-    clamp = None
-    if scribbles is not None:
-        grid = marks_on_grid(scribbles, (x.shape[2], x.shape[3]))
-        clamp = torch.from_numpy(grid).long()[None].to(device)
-    rounds = sampler.inference_rounds
-    posterior = infer(
-        Streams(seed, ["predict"], device=device),
-        x,
-        model.generator,
-        model.prior,
-        label_grid(model.generator, model.prior, to_grid(pixels, stride), used),
-        z,
-        label_map,
-        rounds=rounds,
-        burn_in=rounds // 2,
-        step_size=sampler.step_size,
-        langevin_steps=sampler.langevin_steps,
-        gibbs_sweeps=sampler.gibbs_sweeps,
-        temperature=sampler.temperature,
-        tempering=sampler.tempering,
-        mask=used,
-        clamp=clamp,
-    )
-    return posterior.probabilities[0].clamp_min(1e-6).log().cpu()
 
 
 def _band(prior: LabelPrior, rows: slice, height: int) -> LabelPrior:

@@ -22,6 +22,11 @@ def take_shard(jobs: Sequence[Job], number: int, count: int) -> list[Job]:
     return sorted(jobs, key=lambda job: os.fspath(job.source))[number - 1 :: count]
 
 
+def is_finished(job: Job) -> bool:
+    """Whether every file of a job exists; see `split_finished`."""
+    return all(os.path.isfile(path) for path in job.files.values())
+
+
 def split_finished(jobs: Sequence[Job]) -> tuple[list[Job], list[Outcome]]:
     """Part the jobs still to do from those of which every file exists.
 
@@ -34,7 +39,7 @@ def split_finished(jobs: Sequence[Job]) -> tuple[list[Job], list[Outcome]]:
     Returns:
         Jobs to do, and an outcome for each finished one, both in order.
     """
-    finished = [all(os.path.isfile(path) for path in job.files.values()) for job in jobs]
+    finished = [is_finished(job) for job in jobs]
     todo = [job for job, done in zip(jobs, finished, strict=True) if not done]
     return todo, [
         Outcome(job.source, files=tuple(job.files.values()), skipped=True)

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
+from pixelcluster.data.views import ViewSettings, random_view
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.variational.information import Weights
 from pixelcluster.variational.networks import image_trunk
 from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train
-from pixelcluster.data.views import ViewSettings, random_view
 
 _N_FEATURES = 256
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pixelcluster.data.views import ViewSettings
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.variational.image import ImageSettings, VariationalClustering
-from pixelcluster.data.views import ViewSettings
 
 QUICK = ImageSettings(
     train=replace(ImageSettings().train, steps=80, heads=2, learning_rate=3e-3),
