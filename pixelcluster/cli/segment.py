@@ -17,7 +17,7 @@ from pixelcluster.errors import PixelClusterError, show_path
 
 if TYPE_CHECKING:
     from pixelcluster.io.label_map import LabelFormat
-    from pixelcluster.segmenting.batch import Outcome
+    from pixelcluster.segmenting.jobs import Outcome
 
 
 @click.command("segment", no_args_is_help=True)
@@ -185,7 +185,8 @@ def command(
     """
     from pixelcluster.io.polygon_files import check_polygon_path
     from pixelcluster.io.polygons import PolygonOptions
-    from pixelcluster.segmenting.batch import Outputs, choose_format, plan_jobs, run_jobs
+    from pixelcluster.segmenting.batch import run_jobs
+    from pixelcluster.segmenting.jobs import Outputs, choose_format, plan_jobs
     from pixelcluster.segmenting.manifest import is_manifest
     from pixelcluster.segmenting.method import Method, Segmenter
     from pixelcluster.segmenting.selection import split_finished, take_shard

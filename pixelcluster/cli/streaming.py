@@ -13,7 +13,7 @@ import click
 from pixelcluster.errors import show_path
 
 if TYPE_CHECKING:
-    from pixelcluster.segmenting.batch import Job, Outcome
+    from pixelcluster.segmenting.jobs import Job, Outcome
     from pixelcluster.segmenting.method import Method
     from pixelcluster.segmenting.stream import Source
 

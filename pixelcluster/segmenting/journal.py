@@ -12,7 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.segmenting.batch import Outcome
+from pixelcluster.segmenting.jobs import Outcome
 
 
 class PathSet:

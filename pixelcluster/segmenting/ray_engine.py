@@ -17,7 +17,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.segmenting.batch import Job, Outcome, Outputs, run_jobs
+from pixelcluster.segmenting.batch import run_jobs
+from pixelcluster.segmenting.jobs import Job, Outcome, Outputs
 from pixelcluster.segmenting.method import Method, Segmenter
 from pixelcluster.segmenting.selection import split_finished
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from pixelcluster.segmenting.batch import Job, Outcome
+from pixelcluster.segmenting.jobs import Job, Outcome
 
 
 def take_shard(jobs: Sequence[Job], number: int, count: int) -> list[Job]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
-from pixelcluster.segmenting.batch import Job, Outcome, Outputs, names_a_file, plan_job, plan_jobs
+from pixelcluster.segmenting.jobs import Job, Outcome, Outputs, names_a_file, plan_job, plan_jobs
 from pixelcluster.segmenting.journal import Journal, PathSet
 from pixelcluster.segmenting.manifest import is_manifest, place_listed, read_manifest
 from pixelcluster.segmenting.selection import is_finished, take_shard

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from pixelcluster.cli.main import cli
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.batch import Outcome, Outputs
+from pixelcluster.segmenting.jobs import Outcome, Outputs
 from pixelcluster.segmenting.journal import Journal, PathSet
 from pixelcluster.segmenting.manifest import is_manifest, place_listed, read_manifest
 from pixelcluster.segmenting.stream import Source, run_stream

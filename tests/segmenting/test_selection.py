@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pixelcluster.segmenting.batch import Job
+from pixelcluster.segmenting.jobs import Job
 from pixelcluster.segmenting.selection import split_finished, take_shard
 
 
