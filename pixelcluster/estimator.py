@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from pixelcluster.config import ClusterSettings, RunConfig, load_config
 from pixelcluster.data.folder import ImageFolder, limit_side
+from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.io.scribbles import read_scribbles
@@ -230,21 +230,6 @@ class PixelCluster:
         if not hasattr(self, "model_"):
             raise PixelClusterError("the model is not fitted; call fit(images) or PixelCluster.load(folder)")
         return self.model_
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device for "auto" (CUDA where there is one), "cpu" or "cuda".
-
-    Raises:
-        PixelClusterError: an unknown name, or CUDA where there is none.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name not in ("cpu", "cuda"):
-        raise PixelClusterError(f"device is {name!r}; wanted auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise PixelClusterError("no CUDA device was found; use --device cpu or auto")
-    return torch.device(name)
 
 
 def _checked(

@@ -55,6 +55,6 @@ def grey_levels(
 @pytest.fixture
 def fake_single(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the stand-in where `pixelcluster.segment` looks for the method."""
-    module = ModuleType("pixelcluster.segmenting.single")
+    module = ModuleType("pixelcluster.segmenting.alone.single")
     module.segment_image = grey_levels  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pixelcluster.segmenting.single", module)
+    monkeypatch.setitem(sys.modules, "pixelcluster.segmenting.alone.single", module)

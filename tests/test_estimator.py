@@ -13,8 +13,9 @@ from PIL import Image
 
 from pixelcluster.cli.main import cli
 from pixelcluster.config import RunConfig, dump_config
+from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
-from pixelcluster.estimator import PixelCluster, choose_device
+from pixelcluster.estimator import PixelCluster
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.api import one_image_settings, segment
 from tests.synthetic import settings, textures

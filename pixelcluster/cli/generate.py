@@ -61,7 +61,7 @@ def command(
         )
     from pixelcluster.cluster.pictures import shared_grid
     from pixelcluster.cluster.storage import load_images_model
-    from pixelcluster.estimator import choose_device
+    from pixelcluster.device import choose_device
     from pixelcluster.io.write import atomic_write, check_writable
 
     if output.suffix.lower() != ".png":

@@ -17,7 +17,7 @@ from pixelcluster.errors import PixelClusterError, show_path
 
 if TYPE_CHECKING:
     from pixelcluster.io.label_map import LabelFormat
-    from pixelcluster.segmenting.jobs import Outcome
+    from pixelcluster.segmenting.runs.jobs import Outcome
 
 
 @click.command("segment", no_args_is_help=True)
@@ -185,11 +185,11 @@ def command(
     """
     from pixelcluster.io.polygon_files import check_polygon_path
     from pixelcluster.io.polygons import PolygonOptions
-    from pixelcluster.segmenting.batch import run_jobs
-    from pixelcluster.segmenting.jobs import Outputs, choose_format, plan_jobs
-    from pixelcluster.segmenting.manifest import is_manifest
     from pixelcluster.segmenting.method import Method, Segmenter
-    from pixelcluster.segmenting.selection import split_finished, take_shard
+    from pixelcluster.segmenting.runs.batch import run_jobs
+    from pixelcluster.segmenting.runs.jobs import Outputs, choose_format, plan_jobs
+    from pixelcluster.segmenting.runs.manifest import is_manifest
+    from pixelcluster.segmenting.runs.selection import split_finished, take_shard
 
     if polygons is not None:
         check_polygon_path(polygons)
@@ -210,7 +210,7 @@ def command(
             reason = f"take no {wrong[0]}" if wrong else "want -o DIR, which also gets their journal"
             raise PixelClusterError(f"manifests and --engine ray {reason}")
         from pixelcluster.cli.streaming import stream_command
-        from pixelcluster.segmenting.stream import Source
+        from pixelcluster.segmenting.runs.stream import Source
 
         source = Source(inputs, output, outputs, shard, max_pixels)
         if not stream_command(

@@ -13,9 +13,9 @@ import click
 from pixelcluster.errors import show_path
 
 if TYPE_CHECKING:
-    from pixelcluster.segmenting.jobs import Job, Outcome
     from pixelcluster.segmenting.method import Method
-    from pixelcluster.segmenting.stream import Source
+    from pixelcluster.segmenting.runs.jobs import Job, Outcome
+    from pixelcluster.segmenting.runs.stream import Source
 
 _SHOWN = 100
 """Errors repeated at the end; the journal has all of them."""
@@ -68,13 +68,13 @@ def stream_command(
     """Do the whole run; return whether everything went well.
 
     Raises:
-        PixelClusterError: see `segmenting.stream`.
+        PixelClusterError: see `segmenting.runs.stream`.
     """
     from pixelcluster.io.write import make_folder
-    from pixelcluster.segmenting.batch import run_jobs
-    from pixelcluster.segmenting.journal import Journal
     from pixelcluster.segmenting.method import Segmenter
-    from pixelcluster.segmenting.stream import check_stream, run_stream
+    from pixelcluster.segmenting.runs.batch import run_jobs
+    from pixelcluster.segmenting.runs.journal import Journal
+    from pixelcluster.segmenting.runs.stream import check_stream, run_stream
 
     def here(jobs: Iterator[Job]) -> Iterator[Outcome]:
         segmenter = Segmenter(method)
@@ -82,7 +82,7 @@ def stream_command(
             yield from run_jobs([job], [job.source], segmenter, source.outputs)
 
     def on_ray(jobs: Iterator[Job]) -> Iterator[Outcome]:
-        from pixelcluster.segmenting.ray_engine import run_on_ray
+        from pixelcluster.segmenting.runs.ray_engine import run_on_ray
 
         return run_on_ray(jobs, method, source.outputs, workers=workers)
 

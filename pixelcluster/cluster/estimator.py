@@ -19,8 +19,8 @@ from pixelcluster.cluster.images import from_array, from_files, from_rows, from_
 from pixelcluster.cluster.model import ImageModel, Mode, fit_model, infer
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.storage import load_images_model, save_images_model
+from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.estimator import choose_device
 
 Images = str | Path | ArrayLike | Sequence[Any]
 Self = TypeVar("Self", bound="ImageCluster")

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import LabelledImage
+from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.estimator import PixelCluster, choose_device
+from pixelcluster.estimator import PixelCluster
 from pixelcluster.evaluation.per_pixel import predict_labels, score, working_item
 from pixelcluster.evaluation.variants import Variant
 from pixelcluster.segmenting.predict import Mode

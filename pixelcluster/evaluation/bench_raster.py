@@ -12,8 +12,8 @@ from pixelcluster.evaluation.bench_images import at_full_size, load_or_train
 from pixelcluster.evaluation.bench_process import run, segment_command, tile
 from pixelcluster.evaluation.bench_rows import Options, Row
 from pixelcluster.io.raster import open_raster
-from pixelcluster.segmenting.scene import fit_scene
-from pixelcluster.segmenting.scene_labels import label_windows
+from pixelcluster.segmenting.rasters.scene import fit_scene
+from pixelcluster.segmenting.rasters.scene_labels import label_windows
 
 _ROWS = 512
 _MEMORY_LIMIT = 2 * 2**30 / 1e9

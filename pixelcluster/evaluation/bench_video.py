@@ -15,8 +15,8 @@ from pixelcluster.evaluation.flicker import flicker, flicker_along, planted_clip
 from pixelcluster.io.video import Frame, Video
 from pixelcluster.io.video_write import picture_video
 from pixelcluster.metrics.matching import Confusion
-from pixelcluster.segmenting.scene import fit_mixture
-from pixelcluster.segmenting.video import label_alone
+from pixelcluster.segmenting.rasters.scene import fit_mixture
+from pixelcluster.segmenting.videos.video import label_alone
 
 _CLUSTERS = 4
 _NOISES = (16, 24)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pixelcluster.baselines.per_pixel.kmeans import RgbKMeans
 from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import IGNORE, LabelledImage, LabelledSet, limit_item
-from pixelcluster.estimator import PixelCluster, choose_device
+from pixelcluster.device import choose_device
+from pixelcluster.estimator import PixelCluster
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.predict import Mode, predict_log_probabilities
 from pixelcluster.training.trained import TrainedModel

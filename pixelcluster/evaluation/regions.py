@@ -40,7 +40,7 @@ class ImageResult:
 
 
 def _pixelcluster() -> Predict:
-    from pixelcluster.segmenting.single import segment_image
+    from pixelcluster.segmenting.alone.single import segment_image
 
     return lambda image: segment_image(image).label_map
 

@@ -25,7 +25,7 @@ from pixelcluster.render.overlay import overlay, share_text
 from pixelcluster.render.palette import categorical, hex_colours
 
 if TYPE_CHECKING:
-    from pixelcluster.segmenting.jobs import Outcome
+    from pixelcluster.segmenting.runs.jobs import Outcome
 
 MAX_PICTURES = 100
 MAX_SIDE = 900  # pixels

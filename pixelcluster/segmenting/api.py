@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
+from pixelcluster.segmenting.colours import count_colours
 from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.segmentation import Segmentation
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 Labels = NDArray[np.int32]
 
-_BAND = 1_000_000
 _SIDE = 512
 """Longest side the full model works at, pixels."""
 _SMALL = 64
@@ -87,7 +87,7 @@ def segment(
         certain = np.ones((1, *labels.shape), dtype=np.float32) if probabilities else None
         n_clusters = 1
     elif stack is None and mode == "fast":
-        from pixelcluster.segmenting.single import segment_image
+        from pixelcluster.segmenting.alone.single import segment_image
 
         quick = segment_image(
             picture, n_clusters=k, seed=seed, probabilities=probabilities, progress=progress
@@ -118,7 +118,7 @@ def _guided(
 ) -> Segmentation:
     """Segment an image under known labels."""
     from pixelcluster.io.scribbles import read_scribbles
-    from pixelcluster.segmenting.single import segment_image
+    from pixelcluster.segmenting.alone.single import segment_image
 
     names: tuple[str, ...] = ()
     if isinstance(scribbles, np.ndarray):
@@ -163,32 +163,3 @@ def one_image_settings(shape: tuple[int, int], k: int | None, stack: str | None)
             "student": base.student.model_copy(update={"enabled": False}),
         }
     )
-
-
-def count_colours(image: NDArray[np.float32], *, at_least: int) -> int:
-    """Count distinct pixels, stopping early; memory stays small on large images.
-
-    Args:
-        image: (H, W, 3).
-        at_least: stop as soon as this many are known.
-
-    Returns:
-        The exact number where it is below `at_least`, else some number from `at_least` up.
-    """
-    keys = image.reshape(-1, 3)
-    # A fixed stride sees the whole image, where the first rows may all be sky; it settles most photographs.
-    sample = keys[:: max(1, len(keys) // (64 * at_least))]
-    known = np.unique(_pixel_keys(sample))
-    for start in range(0, len(keys), _BAND):
-        if len(known) >= at_least:
-            break
-        known = np.union1d(known, _pixel_keys(keys[start : start + _BAND]))
-    return len(known)
-
-
-def _pixel_keys(pixels: NDArray[np.float32]) -> NDArray[np.uint64]:
-    """Mix the 96 bits of each pixel into 64: sorting numbers is far quicker than sorting rows."""
-    bits = np.ascontiguousarray(pixels).view(np.uint32).astype(np.uint64)
-    odd = np.array([0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9], dtype=np.uint64)
-    keys: NDArray[np.uint64] = (bits * odd).sum(axis=1, dtype=np.uint64)  # wraps around, as a hash may
-    return keys

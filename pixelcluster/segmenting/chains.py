@@ -12,9 +12,9 @@ from torch import Tensor
 from pixelcluster.model.dynamic import DRIFT, DynamicPrior
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import infer
-from pixelcluster.segmenting.following import Trail
-from pixelcluster.segmenting.guided import marks_on_grid
+from pixelcluster.segmenting.alone.guided import marks_on_grid
 from pixelcluster.segmenting.progress import Glimpse, Watch
+from pixelcluster.segmenting.videos.following import Trail
 from pixelcluster.targets.base import to_grid
 from pixelcluster.training.build import label_grid
 from pixelcluster.training.trained import TrainedModel, student_start

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pixelcluster.io.raster import Raster
     from pixelcluster.io.raster_scribbles import RasterScribbles
     from pixelcluster.io.video import Video
-    from pixelcluster.segmenting.raster import RasterLabels
-    from pixelcluster.segmenting.video import VideoLabels
+    from pixelcluster.segmenting.rasters.raster import RasterLabels
+    from pixelcluster.segmenting.videos.video import VideoLabels
     from pixelcluster.training.trained import TrainedModel
 
 
@@ -133,7 +133,7 @@ class Segmenter:
             PixelClusterError: a file that cannot be read, or choices rasters do not have.
         """
         from pixelcluster.io.raster import open_raster
-        from pixelcluster.segmenting.raster import label_alone, label_with_model
+        from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
 
         method = self.method
         name = show_path(path)
@@ -155,7 +155,7 @@ class Segmenter:
                 raise PixelClusterError(
                     f"{name}: a model sees 1 or 3 bands, got {len(raster.bands)}; choose with --bands 1,2,3"
                 )
-            from pixelcluster.estimator import choose_device
+            from pixelcluster.device import choose_device
 
             model = self._model.model_
             with self._strokes(raster, _names(model)) as strokes:
@@ -193,7 +193,7 @@ class Segmenter:
             PixelClusterError: a file that cannot be read, or choices videos do not have.
         """
         from pixelcluster.io.video import open_video
-        from pixelcluster.segmenting.video import VideoLabels, fit_clip, label_alone, label_with_model
+        from pixelcluster.segmenting.videos.video import VideoLabels, fit_clip, label_alone, label_with_model
 
         method = self.method
         name = show_path(path)
@@ -213,7 +213,7 @@ class Segmenter:
                 names = ("",) * scene.n_clusters
                 yield video, VideoLabels(names, n_frames, label_alone(scene, video.frames))
             return
-        from pixelcluster.estimator import choose_device
+        from pixelcluster.device import choose_device
 
         model = self._model.model_
         with open_video(path, max_pixels=method.max_pixels) as video:

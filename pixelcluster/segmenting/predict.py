@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from pixelcluster.data.folder import limit_side
 from pixelcluster.model.prior import LabelPrior
+from pixelcluster.segmenting.alone.guided import marks_on_grid
 from pixelcluster.segmenting.blend import blended_rows, grown_rows
 from pixelcluster.segmenting.chains import follow_student, run_chains
-from pixelcluster.segmenting.following import Trail, Trails
-from pixelcluster.segmenting.guided import marks_on_grid
 from pixelcluster.segmenting.progress import Watch
+from pixelcluster.segmenting.videos.following import Trail, Trails
 from pixelcluster.targets.base import to_grid
 from pixelcluster.training.trained import TrainedModel
 

@@ -23,7 +23,7 @@ from torch import Tensor
 from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
 from pixelcluster.baselines.per_pixel.loop import Crops, as_tensor
 from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, colour_and_sobel, grow
-from pixelcluster.estimator import choose_device
+from pixelcluster.device import choose_device
 from pixelcluster.targets.texture import TextureStack
 from pixelcluster.variational.information import Weights
 from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pixelcluster.config import ClusterSettings
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.render.palette import categorical, hex_colours
-from pixelcluster.segmenting.api import count_colours, segment
-from pixelcluster.segmenting.correct import correct_image
+from pixelcluster.segmenting.alone.correct import correct_image
+from pixelcluster.segmenting.api import segment
+from pixelcluster.segmenting.colours import count_colours
 from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.web.asked import MAX_CLUSTERS, Run

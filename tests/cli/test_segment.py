@@ -223,7 +223,7 @@ def test_a_failed_write_takes_its_sisters_with_it(
     def full_disk(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pixelcluster.segmenting.batch.encode_entropy", full_disk)
+    monkeypatch.setattr("pixelcluster.segmenting.runs.batch.encode_entropy", full_disk)
     assert_one_line_error(run(path, "--entropy"), "No space left")
     assert files(tmp_path) == ["photo.png"]
 

@@ -12,7 +12,7 @@ from PIL import Image
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.render.palette import categorical
 from pixelcluster.render.report import MAX_SIDE, Album, Page, check_report, versions, write_report
-from pixelcluster.segmenting.jobs import Outcome
+from pixelcluster.segmenting.runs.jobs import Outcome
 from pixelcluster.segmenting.segmentation import ClusterRow
 
 HOSTILE = '<script>alert(1)</script>"onload=x&amp;.png'

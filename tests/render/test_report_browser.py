@@ -9,7 +9,7 @@ import pytest
 
 from pixelcluster.render.palette import categorical
 from pixelcluster.render.report import Album, write_report
-from pixelcluster.segmenting.jobs import Outcome
+from pixelcluster.segmenting.runs.jobs import Outcome
 from pixelcluster.segmenting.segmentation import ClusterRow
 from tests.browsers import browser_page
 

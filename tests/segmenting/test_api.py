@@ -8,13 +8,14 @@ import pytest
 
 import pixelcluster
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
-from pixelcluster.segmenting.api import count_colours, segment
+from pixelcluster.segmenting.api import segment
+from pixelcluster.segmenting.colours import count_colours
 
 
 def test_the_function_stays_a_function_whatever_is_imported() -> None:
     program = "\n".join(
         [
-            "import pixelcluster.segmenting.api, pixelcluster.segmenting.batch",
+            "import pixelcluster.segmenting.api, pixelcluster.segmenting.runs.batch",
             "import pixelcluster",
             "assert callable(pixelcluster.segment)",
             "from pixelcluster import segment",

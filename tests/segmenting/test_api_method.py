@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from pixelcluster.segmenting.api import segment
 
-pytest.importorskip("pixelcluster.segmenting.single")
+pytest.importorskip("pixelcluster.segmenting.alone.single")
 
 
 def test_flat_quadrants_are_found(quadrants: np.ndarray) -> None:

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster.data.splits import Images, Labels
+from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.estimator import choose_device
 
 Self = TypeVar("Self", bound="ImageBaseline")
 

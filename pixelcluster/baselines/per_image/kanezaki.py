@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
-from pixelcluster.estimator import choose_device
+from pixelcluster.device import choose_device
 
 _WIDTH = 32
 _SIDE = 160

@@ -15,8 +15,8 @@ from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, fi
 from pixelcluster.baselines.per_pixel.network import STRIDE, grow
 from pixelcluster.data.augment import photometric_view
 from pixelcluster.data.crops import random_crop
+from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.estimator import choose_device
 from pixelcluster.targets.base import to_grid
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -1,0 +1,1 @@
+"""One image, no trained model: the generator fitted to the image itself."""

@@ -1,0 +1,256 @@
+"""One image, no trained model: the clustered generator fitted to the image itself.
+
+The model is x_p = mu_{y_p} + A_{y_p} z_p + e over a target stack x (`evidence`), with z fixed at the
+smoothest modes of the latent field, a tempered likelihood, a Potts prior with contrast-sensitive weights,
+and a description length for every cluster. Inference starts from many small clusters (`boundaries`), joins
+them while the objective rises (`hierarchy`, `linking`), and ends with Gibbs sweeps of the pixels' labels at
+temperature 0 (`pixel_field`). All but the last step happens on a bounded grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph, watershed_atoms
+from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence, stack_evidence
+from pixelcluster.segmenting.alone.guided import guide_clusters, marks_on_grid
+from pixelcluster.segmenting.alone.heads import Heads, fit_heads
+from pixelcluster.segmenting.alone.hierarchy import (
+    Int,
+    Merges,
+    best_number_of_merges,
+    merge_regions,
+    objective_trace,
+    region_statistics,
+)
+from pixelcluster.segmenting.alone.linking import link_clusters, split_clusters
+from pixelcluster.segmenting.alone.pixel_field import (
+    Channels,
+    grow_to_pixels,
+    label_probabilities,
+    map_labels,
+)
+from pixelcluster.segmenting.colours import count_colours
+from pixelcluster.segmenting.progress import Glimpse, Watch
+
+Labels = NDArray[np.int32]
+
+_GLIMPSES = 24
+"""Of the joining of regions."""
+
+
+@dataclass(frozen=True)
+class SingleResult:
+    """What `segment_image` found.
+
+    Attributes:
+        label_map: (H, W) int32, ids 0..K-1 in order of decreasing area.
+        probabilities: (K, H, W) float32 summing to 1 over K, or None where not asked for.
+        objective: after each join of clusters, from 0; rises on the whole until the chosen number.
+        n_regions: connected regions before regions apart were given one cluster.
+        n_clusters: K, the largest id and one; with scribbles some ids may be absent.
+    """
+
+    label_map: Labels
+    probabilities: Float | None
+    objective: list[float]
+    n_regions: int
+    n_clusters: int
+
+
+def segment_image(
+    image: Float,
+    *,
+    n_clusters: int | None = None,
+    targets: Float | None = None,
+    seed: int = 0,
+    probabilities: bool = False,
+    scribbles: Labels | None = None,
+    progress: Watch | None = None,
+) -> SingleResult:
+    """Segment one image by fitting the generator to it.
+
+    Args:
+        image: (H, W, 3) float32 sRGB in [0, 1].
+        n_clusters: exactly this many clusters; None lets the objective decide.
+        targets: (H, W, D) target stack to explain in place of Lab and textons.
+        seed: of the texture dictionary; same seed, same result.
+        probabilities: also return the conditionals of every pixel given its neighbours' labels.
+        scribbles: (H, W) known classes, -1 elsewhere. Their pixels are clamped, clusters follow them (see
+            `guided`), and ids are then the classes; clusters without strokes take the ids that are free.
+        progress: is told of every stage, with the labels on the coarse grid from the first regions on.
+
+    Returns:
+        The result; it has fewer clusters than asked where the image has fewer colours.
+
+    Raises:
+        PixelClusterError: n_clusters below 1, or image and targets of shapes that do not fit.
+    """
+    _check(image, targets, n_clusters, scribbles)
+    if n_clusters is not None and scribbles is None:
+        n_clusters = min(n_clusters, count_colours(image, at_least=n_clusters))
+    watch = progress or (lambda glimpse: None)
+    height, width = image.shape[:2]
+
+    watch(Glimpse("evidence", 0.0))
+    evidence, project = (
+        image_evidence(image, seed=seed) if targets is None else stack_evidence(targets, seed=seed)
+    )
+    # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
+    found = find_clusters(evidence, None if scribbles is not None else n_clusters, progress=progress)
+    if scribbles is not None and n_clusters is not None and found.clusters.max() + 1 < n_clusters:
+        found = find_clusters(evidence, n_clusters)
+    clusters = found.clusters
+    pixels = image if targets is None else targets
+
+    def channels(start: int, stop: int) -> Float:
+        return project(pixels[start:stop])
+
+    watch(Glimpse("pixels", 0.8, clusters, found.objective[-1]))
+
+    def rows_done(share: float) -> None:
+        watch(Glimpse("pixels", 0.8 + 0.1 * share))
+
+    if scribbles is not None:
+        labels, certain, n_ids = _guided(
+            found, scribbles, evidence, channels, n_clusters, probabilities, rows_done
+        )
+        watch(Glimpse("done", 1.0))
+        return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, n_ids)
+    heads = fit_heads(clusters, region_statistics(clusters, evidence))
+    start = grow_to_pixels(clusters, height, width)
+    labels, _ = map_labels(start, channels, heads, progress=rows_done)
+    if n_clusters is not None:
+        if len(np.unique(labels)) < len(heads.mean):
+            labels = start  # a cluster too thin for the pixel field to keep
+        labels = split_clusters(labels, image, n_clusters)
+    labels, order = _by_area(labels)
+    certain = None
+    if probabilities:
+        watch(Glimpse("probabilities", 0.9))
+        certain = _probabilities(labels, order, channels, heads)
+    watch(Glimpse("done", 1.0))
+    return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, int(labels.max()) + 1)
+
+
+@dataclass(frozen=True)
+class Found:
+    """Clusters of the coarse grid.
+
+    Attributes:
+        clusters: (h, w) ids from 0.
+        regions: (h, w) the connected regions they are made of.
+        atoms: (h, w) the basins those are made of.
+        objective: after each join of regions.
+    """
+
+    clusters: Int
+    regions: Int
+    atoms: Int
+    objective: list[float]
+
+
+def find_clusters(evidence: Evidence, n_clusters: int | None, *, progress: Watch | None = None) -> Found:
+    """Find the clusters of the coarse grid.
+
+    Args:
+        evidence: the target stack on the grid.
+        n_clusters: exactly this many, where there are basins enough; None lets the objective decide.
+        progress: as of `segment_image`.
+
+    Returns:
+        The clusters and what they are made of.
+    """
+    watch = progress or (lambda glimpse: None)
+    watch(Glimpse("boundaries", 0.25))
+    strength = boundary_strength(evidence)
+    atoms = watershed_atoms(strength)
+    watch(Glimpse("merging", 0.5, atoms, 0.0))
+    merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
+    n_merges = best_number_of_merges(merges)
+    if n_clusters is not None:
+        n_merges = min(n_merges, max(0, merges.n_atoms - n_clusters))
+    objective = objective_trace(merges, n_merges)
+    if progress is not None:
+        _show_merges(merges, atoms, objective, progress)
+    regions = merges.cut(n_merges)[atoms]
+    cluster = link_clusters(
+        region_statistics(regions, evidence), region_graph(regions, strength), n_clusters=n_clusters
+    )
+    return Found(cluster[regions], regions, atoms, objective)
+
+
+def _show_merges(merges: Merges, atoms: Int, objective: list[float], progress: Watch) -> None:
+    """Show the joins as they were made, each glimpse with a fixed factor fewer regions than the last."""
+    last = len(objective) - 1
+    left = np.geomspace(merges.n_atoms, merges.n_atoms - last, _GLIMPSES)
+    for done in np.unique((merges.n_atoms - left).round().astype(int))[1:].tolist():
+        share = 0.6 + 0.2 * done / last
+        progress(Glimpse("merging", share, merges.cut(done)[atoms], objective[done]))
+
+
+def _guided(
+    found: Found,
+    scribbles: Labels,
+    evidence: Evidence,
+    channels: Channels,
+    n_clusters: int | None,
+    probabilities: bool,
+    progress: Callable[[float], None],
+) -> tuple[Labels, Float | None, int]:
+    """Return labels that agree with the scribbles, their probabilities where wanted, and K."""
+    height, width = scribbles.shape
+    marks = marks_on_grid(scribbles, evidence.shape)
+    clusters, classes = guide_clusters(found.clusters, found.atoms, marks, evidence, n_clusters)
+    index_of = np.full(int(classes.max()) + 1, -1, dtype=np.int32)
+    index_of[classes] = np.arange(len(classes), dtype=np.int32)
+    heads = fit_heads(clusters, region_statistics(clusters, evidence))
+    start = grow_to_pixels(clusters, height, width)
+    known = scribbles >= 0
+    start[known] = index_of[scribbles[known]]
+    labels, _ = map_labels(start, channels, heads, known=known, progress=progress)
+    certain = None
+    if probabilities:
+        certain = np.zeros((len(index_of), height, width), dtype=np.float32)
+        certain[classes] = label_probabilities(labels, channels, heads)
+        certain[:, known] = np.arange(len(index_of))[:, None] == scribbles[known]
+    return classes.astype(np.int32)[labels], certain, len(index_of)
+
+
+def _check(image: Float, targets: Float | None, n_clusters: int | None, scribbles: Labels | None) -> None:
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise PixelClusterError(f"image has shape {image.shape}; wanted (H, W, 3) with at least one pixel")
+    fits = targets is None or (
+        targets.ndim == 3 and targets.shape[:2] == image.shape[:2] and targets.size > 0
+    )
+    if targets is not None and not fits:
+        wanted = f"({image.shape[0]}, {image.shape[1]}, D)"
+        raise PixelClusterError(f"targets have shape {targets.shape}; wanted {wanted} to fit the image")
+    if scribbles is not None and (scribbles.shape != image.shape[:2] or scribbles.max() < 0):
+        raise PixelClusterError(
+            f"scribbles have shape {scribbles.shape}; wanted {image.shape[:2]} with at least one known pixel"
+        )
+    if n_clusters is not None and n_clusters < 1:
+        raise PixelClusterError(f"n_clusters is {n_clusters}; wanted at least 1, or None to choose")
+
+
+def _by_area(labels: Labels) -> tuple[Labels, NDArray[np.intp]]:
+    """Number labels by decreasing area; also the old label of each new one."""
+    counts = np.bincount(labels.ravel())
+    order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
+    rank = np.zeros(len(counts), dtype=np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    return rank[labels], order
+
+
+def _probabilities(labels: Labels, order: NDArray[np.intp], channels: Channels, heads: Heads) -> Float:
+    if order.max() < len(heads.mean):
+        return label_probabilities(labels, channels, heads.choose(order))
+    # Clusters split by colour alone have no head: their pixels are told apart without doubt.
+    certain: Float = (labels == np.arange(len(order), dtype=np.int32)[:, None, None]).astype(np.float32)
+    return certain

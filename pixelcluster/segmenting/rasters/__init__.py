@@ -1,0 +1,1 @@
+"""Rasters window by window: read, label, write, in bounded memory."""

@@ -1,0 +1,1 @@
+"""Many inputs: what is to do, doing it, and going on where it stopped."""

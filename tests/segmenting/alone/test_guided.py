@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pixelcluster import segment
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.segmenting.alone.guided import marks_on_grid
+from pixelcluster.segmenting.alone.single import segment_image
+from tests.segmenting.conftest import strokes
+
+
+def test_a_stroke_on_one_car_finds_the_other(cars) -> None:
+    marks = strokes((3, slice(72, 76), slice(30, 50)), (1, slice(110, 113), slice(20, 180)))
+    result = segment_image(cars, scribbles=marks, probabilities=True)
+    labels = result.label_map
+    assert (labels[marks >= 0] == marks[marks >= 0]).all()
+    assert (labels[62:88, 22:58] == 3).mean() > 0.97
+    assert (labels[72:98, 122:168] == 3).mean() > 0.97
+    assert (labels[105:, :] == 1).mean() > 0.97
+    assert set(np.unique(labels[:36])) == {0}  # no stroke: the first free id
+    assert result.n_clusters == len(result.probabilities) == 4
+    np.testing.assert_allclose(result.probabilities.sum(0), 1, atol=1e-5)
+    assert (result.probabilities[:, marks == 3] == [[0], [0], [0], [1]]).all()
+
+
+def test_strokes_of_one_class_join_clusters(cars) -> None:
+    marks = strokes((0, slice(10, 12), slice(5, 190)), (0, slice(110, 112), slice(5, 190)))
+    marks[75:77, 30:50] = 1
+    labels = segment_image(cars, scribbles=marks).label_map
+    assert (labels[:36] == 0).mean() > 0.97
+    assert (labels[105:] == 0).mean() > 0.97
+
+
+def test_no_more_clusters_than_asked(cars) -> None:
+    marks = strokes((1, slice(72, 76), slice(30, 50)), (2, slice(110, 113), slice(20, 180)))
+    labels = segment_image(cars, scribbles=marks, n_clusters=2).label_map
+    assert set(np.unique(labels)) == {1, 2}
+    with pytest.raises(PixelClusterError, match="2 classes, but 1"):
+        segment_image(cars, scribbles=marks, n_clusters=1)
+
+
+def test_strokes_against_the_picture_are_kept(cars) -> None:
+    """Two classes on one flat colour: the strokes stay, however little the picture says."""
+    marks = strokes((0, slice(5, 9), slice(5, 60)), (1, slice(20, 24), slice(120, 190)))
+    labels = segment_image(cars, scribbles=marks).label_map
+    assert (labels[marks >= 0] == marks[marks >= 0]).all()
+
+
+def test_a_constant_image_has_what_is_painted() -> None:
+    image = np.full((30, 40, 3), 0.5, np.float32)
+    marks = np.full((30, 40), -1, np.int32)
+    marks[2:4, 2:4], marks[20:22, 20:22] = 4, 2
+    for k in (None, 2):
+        labels = segment_image(image, scribbles=marks, n_clusters=k).label_map
+        assert (labels[marks >= 0] == marks[marks >= 0]).all()
+        assert set(np.unique(labels)) <= {0, 2, 4}
+
+
+def test_cells_take_the_class_most_pixels_name() -> None:
+    marks = np.full((4, 6), -1, np.int32)
+    marks[0, :3] = [2, 2, 1]
+    marks[3, 5] = 0
+    assert marks_on_grid(marks, (2, 2)).tolist() == [[2, -1], [-1, 0]]
+    assert (marks_on_grid(np.full((4, 6), -1, np.int32), (2, 3)) == -1).all()
+    np.testing.assert_array_equal(marks_on_grid(marks, (4, 6)), marks)
+
+
+def test_arrays_and_what_does_not_fit(cars) -> None:
+    marks = strokes((1, slice(72, 76), slice(30, 50)))
+    result = segment(cars, scribbles=marks)
+    assert result.n_clusters > 1
+    assert result.names == ()
+    for bad in (marks[:-1], np.full_like(marks, -1)):
+        with pytest.raises(PixelClusterError, match="scribbles have shape"):
+            segment(cars, scribbles=bad)
+    with pytest.raises(PixelClusterError, match="quick model"):
+        segment(cars, scribbles=marks, mode="exact")

@@ -1,0 +1,217 @@
+"""Lists of images, the journal of a run, and runs that go on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import weakref
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pixelcluster.cli.main import cli
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.segmenting.runs.jobs import Outcome, Outputs
+from pixelcluster.segmenting.runs.journal import Journal, PathSet
+from pixelcluster.segmenting.runs.manifest import is_manifest, place_listed, read_manifest
+from pixelcluster.segmenting.runs.stream import Source, run_stream
+
+NAMES = ["a/x.jpg", "b, c.png", 'say "hi".png', " blank.png ", "ü.png"]
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, ["segment", *map(str, arguments)])
+
+
+def test_three_formats_list_the_same_paths(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_text("\ufeff" + "\r\n\n".join(NAMES), encoding="utf-8")
+    with open(tmp_path / "l.jsonl", "w", encoding="utf-8") as file:
+        file.writelines(json.dumps({"id": i, "path": name}) + "\n\n" for i, name in enumerate(NAMES))
+    with open(tmp_path / "l.CSV", "w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ["id", "path"])
+        table.writeheader()
+        table.writerows({"id": i, "path": name} for i, name in enumerate(NAMES))
+    for name in ("l.txt", "l.jsonl", "l.CSV"):
+        assert is_manifest(tmp_path / name)
+        assert list(read_manifest(tmp_path / name)) == [Path(name) for name in NAMES], name
+    assert not is_manifest(tmp_path / "l.png")
+
+
+def test_a_file_name_may_be_any_bytes(tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_bytes(b"caf\xe9.png\n")
+    (path,) = read_manifest(tmp_path / "l.txt")
+    assert os.fsencode(path) == b"caf\xe9.png"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "line"),
+    [
+        ("l.jsonl", b'{"path": "a"}\n{"path": 5}\n', 2),
+        ("l.jsonl", b'{"path": "a"}\n\nnonsense\n', 3),
+        ("l.jsonl", b"[" * 100_000, 1),
+        ("l.jsonl", b'["path"]\n', 1),
+        ("l.jsonl", b'{"path": ""}\n', 1),
+        ("l.csv", b"name,id\na.png,3\n", 2),
+        ("l.csv", b"path\n" + b"x" * 200_000 + b"\n", 2),
+        ("l.txt", b"a.png\nb\0.png\n", 2),
+    ],
+)
+def test_a_line_without_a_path_is_named(tmp_path: Path, name: str, content: bytes, line: int) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(PixelClusterError, match=f"line {line} lists no image") as caught:
+        list(read_manifest(tmp_path / name))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_manifest_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError, match="cannot be read"):
+        list(read_manifest(tmp_path / "l.txt"))
+
+
+def test_outputs_repeat_the_path_and_never_meet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    out = Path("out")
+    wanted = {
+        "a/x.jpg": out / "a/x_jpg_l",
+        "a/x.png": out / "a/x_png_l",
+        "./a//x.png": out / "a/x_png_l",
+        "plain": out / "plain_l",
+        "/data/x.tar.gz": out / "data/x.tar_gz_l",
+        "../x.png": out / tmp_path.parent.relative_to("/") / "x_png_l",
+        "a/../../x.png": out / tmp_path.parent.relative_to("/") / "x_png_l",
+    }
+    for source, target in wanted.items():
+        assert place_listed(Path(source), out).file("_l") == target, source
+
+
+def test_a_set_of_paths_is_small_and_right() -> None:
+    paths = [f"folder/{number}.png" for number in range(5000)]
+    some = PathSet(paths[::2])
+    assert len(some) == 2500
+    assert [path in some for path in paths[:6]] == [True, False] * 3
+    assert "folder/0.png" not in PathSet([])
+
+
+def test_the_journal_keeps_every_line_but_a_torn_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with Journal(path) as journal:
+        assert not journal.begun
+        journal.add(Outcome(Path("a.png"), files=(Path("a_labels.png"),), seconds=0.5))
+        journal.add(Outcome(Path("b.png"), error="b.png: broken"))
+    entries = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [entry["input"] for entry in entries] == ["a.png", "b.png"]
+    assert entries[0]["outputs"] == ["a_labels.png"]
+    assert (entries[0]["seconds"], entries[1]["error"]) == (0.5, "b.png: broken")
+    whole = path.read_text()
+    path.write_text(whole + whole[:20])
+    with Journal(path) as journal:
+        assert journal.begun
+        assert "a.png" in journal.finished
+        assert "b.png" not in journal.finished
+        journal.add(Outcome(Path("c.png")))
+    with Journal(path) as journal:
+        assert "c.png" in journal.finished
+    with pytest.raises(PixelClusterError, match="journal cannot be kept"):
+        Journal(tmp_path)
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_a_manifest_goes_on_where_it_stopped(photo: Callable[..., Path], tmp_path: Path) -> None:
+    listed = [photo(f"scans/{name}.png") for name in "abcd"]
+    (tmp_path / "bad.png").write_text("no image")
+    manifest, out = tmp_path / "l.txt", tmp_path / "out"
+    manifest.write_text("\n".join(map(str, [*listed[:2], tmp_path / "bad.png"])))
+    first = run(manifest, "-o", out, "-k", 3)
+    assert first.exit_code == 1
+    assert "2 images in" in first.stdout
+    assert first.stderr.count("error: ") == 1
+    assert "1 of 3 inputs failed" in first.stderr
+    # The killed run wrote the files of c, not its line; d's set is not whole.
+    labels = place_listed(listed[0], out).file("_labels.png")
+    for name in ("c_png_labels.png", "c_png_overlay.png", "d_png_labels.png"):
+        (labels.parent / name).write_bytes(labels.read_bytes())
+    labels.unlink()
+    manifest.write_text("\n".join(map(str, listed)))
+    second = run(manifest, "-o", out, "-k", 3)
+    assert not labels.exists()  # the journal is believed
+    assert "2 inputs finished before" in second.stdout
+    assert "1 inputs skipped" in second.stdout
+    assert "d_png_labels.png: exists already" in second.stderr
+    third = run(manifest, "-o", out, "-k", 3, "--overwrite")
+    assert third.exit_code == 0, third.output
+    assert "1 images in" in third.stdout
+    assert run(manifest, "-o", out, "-k", 3).stdout.count("clusters in") == 0
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_shards_folders_and_json(photo: Callable[..., Path], tmp_path: Path) -> None:
+    listed = [photo(f"scans/{name}.png") for name in "abc"]
+    photo("more/d.png")
+    manifest = tmp_path / "l.txt"
+    manifest.write_text("\n".join(map(str, listed)))
+    seen = []
+    for number in (1, 2):
+        result = run(manifest, tmp_path / "more", "-o", tmp_path / "out", "--shard", f"{number}/2", "--json")
+        assert result.exit_code == 0, result.output
+        seen.append([Path(entry["input"]).stem for entry in json.loads(result.stdout)])
+    assert [sorted(part) for part in seen] == [["a", "c", "d"], ["b"]]
+    assert (tmp_path / "out" / "journal-2-of-2.jsonl").is_file()
+    assert json.loads(run(manifest, "-o", tmp_path / "out", "--shard", "2/2", "--json").stdout) == []
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_overwrite_never_replaces_a_listed_picture(photo: Callable[..., Path], tmp_path: Path) -> None:
+    source = photo("x.png")
+    output = place_listed(source, tmp_path / "out").file("_labels.png")
+    listed = photo(str(output.relative_to(tmp_path)))
+    (tmp_path / "l.txt").write_text(f"{source}\n{listed}\n")
+    before = listed.read_bytes()
+    result = run(tmp_path / "l.txt", "-o", tmp_path / "out", "--overwrite", "-k", 3)
+    assert result.exit_code == 1
+    assert "would replace an input" in result.stderr
+    assert listed.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "want -o DIR"),
+        (["-o", "out", "--report", "r.html"], "take no --report"),
+        (["-o", "out.png"], "give -o a folder"),
+        (["-o", "out", "--workers", "2"], "those of --engine ray"),
+    ],
+)
+def test_what_a_long_run_cannot_do(tmp_path: Path, options: list[str], message: str) -> None:
+    (tmp_path / "l.txt").write_text("a.png\n")
+    result = run(tmp_path / "l.txt", *options)
+    assert result.exit_code == 1
+    assert message in result.stderr
+
+
+def test_jobs_and_results_are_let_go(tmp_path: Path) -> None:
+    manifest = tmp_path / "l.txt"
+    with open(manifest, "w") as file:
+        file.writelines(f"missing/{number}.png\n" for number in range(300))
+    jobs, outcomes, most = list[weakref.ref](), list[weakref.ref](), 0
+
+    def engine(given):
+        for job in given:
+            jobs.append(weakref.ref(job))
+            yield Outcome(job.source, files=tuple(job.files.values()))
+
+    def note(outcome: Outcome) -> None:
+        nonlocal most
+        outcomes.append(weakref.ref(outcome))
+        most = max(most, *(sum(ref() is not None for ref in refs) for refs in (jobs, outcomes)))
+
+    source = Source([manifest], tmp_path, Outputs())
+    with Journal(source.journal()) as journal:
+        run_stream(source, engine, journal, note, skip_existing=False)
+    assert len(outcomes) == 300
+    assert most <= 3
+    with Journal(source.journal()) as journal:
+        assert all(str(item.source) in journal.finished for item in islice(source.jobs(), 10))
