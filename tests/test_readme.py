@@ -30,7 +30,9 @@ CREDITS = (ROOT / "assets" / "CREDITS.md").read_text(encoding="utf-8")
 DOCUMENTS = README + CONTRIBUTING + CREDITS
 FIRST = "bash tools/setup.sh && .venv/bin/pixelcluster segment assets/samples/china.jpg -o out/"
 SECOND = "bash tools/setup.sh test && .venv/bin/python -m pytest"
-NO_FIGURES = {"classes", "target stack", "settings", "method", "what", "name", "folder holds", "tool", "changed"}
+NO_FIGURES = {
+    "changed", "classes", "folder holds", "method", "name", "settings", "target stack", "tool", "what",
+}  # fmt: skip
 FIGURE = r"-|<? ?[+-]?\d+(\.\d+)?( \+- \d+(\.\d+)?)?"
 
 

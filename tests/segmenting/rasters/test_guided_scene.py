@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.segmenting.rasters.test_raster import CPU, model  # noqa: F401
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.raster import open_raster
@@ -14,6 +13,7 @@ from pixelcluster.io.raster_scribbles import open_raster_scribbles
 from pixelcluster.segmenting.rasters import raster as raster_module
 from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
 from tests.rasters import planted, write_scene
+from tests.segmenting.rasters.test_raster import CPU, model  # noqa: F401
 
 pytest.importorskip("rasterio")
 
@@ -135,7 +135,6 @@ def test_no_more_than_a_window_is_held(scene: Path, tmp_path: Path, monkeypatch)
 
 def test_a_model_follows_strokes(tmp_path: Path, model) -> None:  # noqa: F811
     from tests.segmenting.rasters.test_raster import grey_raster
-
     from tests.synthetic import textures
 
     image, truth = (part[0] for part in textures(1, side=200, seed=5))
