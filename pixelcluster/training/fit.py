@@ -183,6 +183,7 @@ class Fit:
                             "step": at.visited,
                             **_summary(at.counts, at.log_joint),
                             "steps_per_second": visited / elapsed,
+                            "rejected": self.refusals.proposals,
                             "seconds_left": elapsed / visited * (total - at.visited),
                         }
                     )

@@ -264,7 +264,8 @@ def test_progress_tells_what_the_live_line_shows() -> None:
     Fit(images, settings(training={"batch_size": 2}), seed=0, device=CPU).run(2, progress=states.append)
     assert [state["step"] for state in states] == [2, 3, 5, 6]
     assert states[-1]["seconds_left"] == 0
-    assert set(states[0]) == {"step", "objective", "shares", "steps_per_second", "seconds_left"}
+    known = {"step", "objective", "shares", "steps_per_second", "rejected", "seconds_left"}
+    assert set(states[0]) == known
     assert np.allclose([sum(state["shares"]) for state in states], 1, atol=1e-3)
 
 
