@@ -44,7 +44,7 @@ def check_container(handle: IO[bytes], name: str) -> Container:
     start = handle.read(12)
     kind: Container
     if start[:4] == _EBML:
-        kind, end = "matroska", _end_of_segment(handle)
+        kind, end = "matroska", _end_of_segment(handle, size)
     elif start[:4] == b"RIFF" and start[8:] == b"AVI ":
         kind, end = "avi", 8 + int.from_bytes(start[4:8], "little")
         end = 0 if end == 8 + 0xFFFFFFFF else end  # written to a pipe: the length was not known
@@ -83,8 +83,8 @@ def _end_of_boxes(handle: IO[bytes], size: int) -> int:
     return position
 
 
-def _end_of_segment(handle: IO[bytes]) -> int:
-    """Return where the first segment ends; 0 where that is not known, as in a stream."""
+def _end_of_segment(handle: IO[bytes], size: int) -> int:
+    """Return where the first segment ends, or what reaches past the file; 0: not known, as in a stream."""
     position = 0
     for _ in range(_MAX_PARTS):
         handle.seek(position)
@@ -97,4 +97,6 @@ def _end_of_segment(handle: IO[bytes]) -> int:
         if header[:4] == _SEGMENT or unknown:
             return 0 if unknown else position + 4 + width + length
         position += 4 + width + length
+        if position > size:
+            return position  # file systems refuse to seek much further
     return position

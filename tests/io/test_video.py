@@ -219,3 +219,12 @@ def test_a_full_disk(tmp_path: Path, clip: Path) -> None:
     ):
         for frame in video.frames:
             write(np.zeros((40, 66), np.int32), frame.time)
+
+
+def test_a_part_that_claims_to_be_huge_is_a_file_cut_off(tmp_path: Path) -> None:
+    """Found by damage: file systems refuse to seek to where such a part would end."""
+    head = b"\x1a\x45\xdf\xa3" + (1 << 56 | 1 << 50).to_bytes(8, "big")
+    path = tmp_path / "clip.mkv"
+    path.write_bytes(head + bytes(100))
+    with pytest.raises(PixelClusterError, match="cut off"), open_video(path):
+        pass
