@@ -26,14 +26,13 @@ from pixelcluster.cluster.joint import (
     log_likelihoods,
     tempered_sigma,
 )
-from pixelcluster.cluster.reading import run_chains
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.graph import SparseGraph
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.model.transform import TransformGenerator
-from pixelcluster.sampling import gibbs
+from pixelcluster.sampling import gibbs, langevin
 from pixelcluster.sampling.noise import Streams
 
 Progress = Callable[[Mapping[str, object]], None]
@@ -171,10 +170,16 @@ class ImageFit:
         z, stated = z.detach(), stated.detach()
         if self.settings.langevin_steps:
             target = log_joint(self.generator, x, labels if shared else None, self.sigma)
-            z, rejected = run_chains(
-                streams, target, z, stated, self.settings.langevin_steps, self.settings.step_size
+            state, rejected = langevin.run(
+                streams,
+                langevin.init(z, target),
+                target,
+                self.settings.langevin_steps,
+                step_size=self.settings.step_size,
+                preconditioner=stated.variance,
             )
-            self.rejected += rejected
+            z = state.position
+            self.rejected += int(rejected.sum())
         with torch.no_grad():
             evidence = log_evidence(self.generator, x, z, stated, self.sigma)
         held = self.started and share < self.settings.hold_until

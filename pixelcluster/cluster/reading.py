@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pixelcluster.cluster.joint import Gaussian, ImageGenerator, log_evidence, log_joint, tempered_sigma
+from pixelcluster.cluster.joint import ImageGenerator, log_evidence, log_joint, tempered_sigma
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.sampling import langevin
@@ -17,30 +17,6 @@ from pixelcluster.sampling.noise import Streams
 
 _READ = 500
 """Images read at a time."""
-
-
-def run_chains(
-    streams: Streams,
-    target: langevin.LogProb,
-    z: Tensor,
-    stated: Gaussian,
-    steps: int,
-    step_size: float,
-    temperature: float = 1.0,
-) -> tuple[Tensor, int]:
-    """Return z after Langevin steps, preconditioned by the stated variance, and how many were refused."""
-    state, rejected = langevin.init(z, target), 0
-    for _ in range(steps):
-        state, info = langevin.step(
-            streams,
-            state,
-            target,
-            step_size=step_size,
-            temperature=temperature,
-            preconditioner=stated.variance,
-        )
-        rejected += int(info.rejected.sum())
-    return state.position, rejected
 
 
 def read_images(
@@ -66,15 +42,16 @@ def read_images(
             stated = recognition(seen)
         streams = Streams(seed, range(start, start + len(seen)), 0, device)
         target = log_joint(generator, x, None, sigma)
-        z, _ = run_chains(
+        state, _ = langevin.run(
             streams,
+            langevin.init(stated.mean.expand(-1, generator.n_clusters, -1), target),
             target,
-            stated.mean.expand(-1, generator.n_clusters, -1),
-            stated,
             settings.inference_steps,
-            settings.step_size,
+            step_size=settings.step_size,
             temperature=0.0,
+            preconditioner=stated.variance,
         )
+        z = state.position
         with torch.no_grad():
             evidence.append(log_evidence(generator, x, z, stated, sigma).cpu())
         latents.append(z.cpu())

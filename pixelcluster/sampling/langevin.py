@@ -111,6 +111,33 @@ def step(
     return chosen, LangevinInfo(~accepted, acceptance)
 
 
+def run(
+    streams: Streams,
+    state: LangevinState,
+    log_prob_fn: LogProb,
+    n_steps: int,
+    *,
+    step_size: float,
+    temperature: float = 1.0,
+    preconditioner: Tensor | None = None,
+    adjust: bool = False,
+) -> tuple[LangevinState, Tensor]:
+    """Take steps, and return the last state and how many of each chain's were rejected, (B,); see `step`."""
+    rejected = torch.zeros(len(state.position), dtype=torch.int64, device=state.position.device)
+    for _ in range(n_steps):
+        state, info = step(
+            streams,
+            state,
+            log_prob_fn,
+            step_size=step_size,
+            temperature=temperature,
+            preconditioner=preconditioner,
+            adjust=adjust,
+        )
+        rejected += info.rejected
+    return state, rejected
+
+
 def inverse_curvature(streams: Streams, state: LangevinState, log_prob_fn: LogProb) -> Tensor:
     """Return a preconditioner (B, 1, ...): one over the curvature along a random direction, at most 1.
 

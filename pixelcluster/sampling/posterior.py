@@ -30,7 +30,7 @@ class Posterior(NamedTuple):
         probabilities: (B, K, *graph.shape), conditionals averaged over the sweeps after burn-in.
         log_joint: (rounds, B), log p(z) + log p(x | z, y) / tempering + log p(y), nats, but for the Potts
             normaliser.
-        rejected: (B,), Langevin proposals that were refused.
+        rejected: (B,) int64, Langevin proposals that were refused.
     """
 
     z: Tensor
@@ -102,7 +102,7 @@ def infer(
     x = x.contiguous(memory_format=torch.channels_last)
     size = (x.shape[2], x.shape[3])
     total = x.new_zeros(len(x), generator.n_clusters, *size)
-    rejected = x.new_zeros(len(x))
+    rejected = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     trace = []
 
     target = log_joint(generator, x, label_map, tempering=tempering, mask=mask, drift=drift)
@@ -112,17 +112,17 @@ def infer(
     evidence: gibbs.Evidence | None = None
     for index in range(rounds):
         if moves:
-            for _ in range(langevin_steps):
-                state, info = langevin.step(
-                    streams,
-                    state,
-                    target,
-                    step_size=step_size,
-                    temperature=temperature,
-                    preconditioner=preconditioner,
-                    adjust=adjust,
-                )
-                rejected += info.rejected
+            state, refused = langevin.run(
+                streams,
+                state,
+                target,
+                langevin_steps,
+                step_size=step_size,
+                temperature=temperature,
+                preconditioner=preconditioner,
+                adjust=adjust,
+            )
+            rejected += refused
             evidence = None
         if evidence is None:
             evidence = generator.evidence(x, generator.trunk(state.position, size), mask)
