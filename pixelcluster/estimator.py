@@ -12,6 +12,7 @@ from typing import Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelcluster import clock
 from pixelcluster.config import ClusterSettings, RunConfig, load_config
 from pixelcluster.data.folder import ImageFolder, limit_side
 from pixelcluster.device import choose_device
@@ -86,7 +87,7 @@ class PixelCluster:
         Raises:
             PixelClusterError: no readable image, bad settings, fewer label cells than clusters.
         """
-        deadline = math.inf if minutes is None else time.monotonic() + 60 * minutes
+        deadline = math.inf if minutes is None else clock.now() + 60 * minutes
         config = self._settings()
         arrays = self._read(images, config.targets.image_side)
         if masks is not None:

@@ -1,4 +1,4 @@
-"""Methods x data sets in the same time budget: table, JSON and chart; goes on where it was stopped.
+"""Methods x data sets in the same budget of CPU time: table, JSON and chart; goes on where it was stopped.
 
 python tools/scoreboard.py --data coco-stuff-3=coco/ --methods kmeans,iic,configs/coco_stuff_3_scratch.yaml
 """
@@ -32,7 +32,12 @@ from pixelcluster.io.write import atomic_write
     required=True,
     help="Comma-separated names, or YAML files: the clustered generator with these settings.",
 )
-@click.option("--budget-minutes", type=click.FloatRange(0, min_open=True), default=10.0, help="Of each fit.")
+@click.option(
+    "--budget-minutes",
+    type=click.FloatRange(0, min_open=True),
+    default=10.0,
+    help="CPU minutes of each fit, all threads together.",
+)
 @click.option("--seeds", default="0,1,2", help="Comma-separated; one fit each.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for runs and results.")
 @click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto")

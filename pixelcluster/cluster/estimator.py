@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -15,6 +14,7 @@ from sklearn.base import BaseEstimator, ClusterMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
+from pixelcluster import clock
 from pixelcluster.cluster.images import from_array, from_files, from_rows, from_sequence
 from pixelcluster.cluster.model import ImageModel, Mode, fit_model, infer
 from pixelcluster.cluster.settings import ImageSettings
@@ -96,7 +96,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
             seed=self.seed,
             device=choose_device(self.device),
             known=None if labels is None else _known(labels, len(images), self.n_clusters),
-            deadline=math.inf if minutes is None else time.monotonic() + 60 * minutes,
+            deadline=math.inf if minutes is None else clock.now() + 60 * minutes,
             progress=progress,
         )
         self.labels_: NDArray[np.int64] = self.model_.probabilities.argmax(1).numpy()

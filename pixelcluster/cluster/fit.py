@@ -11,13 +11,13 @@ Algorithm 1.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.cluster.generators import make_generator
 from pixelcluster.cluster.joint import (
     clamped,
@@ -103,16 +103,16 @@ class ImageFit:
         self.iterations = min(settings.iterations, max(passes, _FEWEST))
 
     def run(self, *, deadline: float = math.inf, progress: Progress | None = None) -> None:
-        """Learn until the iterations are done, or `time.monotonic()` is at the deadline."""
+        """Learn until the iterations are done, or `clock.now()` is at the deadline."""
         templates = self.generator.parameters()
         optimisers = (
             (torch.optim.Adam(templates, betas=(0.5, 0.999)), self.settings.template_rate),
             (torch.optim.Adam(self.recognition.parameters()), self.settings.recognition_rate),
         )
-        batches, started = self._batches(), time.monotonic()
+        batches, started = self._batches(), clock.now()
         for iteration in range(self.iterations):
             share = iteration / self.iterations
-            if time.monotonic() > deadline:
+            if clock.now() > deadline:
                 break
             warm = min(1.0, (iteration + 1) / 50)
             falling = 1.0 if share < 0.6 else 0.5 + 0.5 * math.cos(math.pi * (share - 0.6) / 0.4)
@@ -123,7 +123,7 @@ class ImageFit:
             )
             self._visit(next(batches), iteration, share, optimisers[0][0], optimisers[1][0])
             if progress is not None and iteration % 20 == 19:
-                elapsed = time.monotonic() - started
+                elapsed = clock.now() - started
                 progress(
                     {
                         "step": iteration + 1,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +12,7 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.cluster.fit import ImageFit
 from pixelcluster.cluster.graph import ImageGraph, build_graph, locate, neighbour_votes
 from pixelcluster.cluster.joint import ImageGenerator, clamped
@@ -87,7 +87,7 @@ def fit_model(
         seed: of everything random.
         device: where to compute.
         known: (N,) int64 labels that stay, -1 where unknown; clusters then have the labels' numbers.
-        deadline: `time.monotonic()` after which learning ends.
+        deadline: `clock.now()` after which learning ends.
         progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
 
     Raises:
@@ -108,7 +108,7 @@ def fit_model(
         labels = partition(graph, n_clusters, seed)
     elif settings.start == "network":
         pixels = images.permute(0, 2, 3, 1).numpy()
-        minutes = min(_NETWORK_MINUTES, max(deadline - time.monotonic(), 0) / 60)
+        minutes = min(_NETWORK_MINUTES, max(deadline - clock.now(), 0) / 60)
         network = VariationalClustering(n_clusters, seed=seed, device=device.type, minutes=minutes)
         labels = torch.from_numpy(network.fit(pixels).predict(pixels))
     if labels is not None and known is not None:

@@ -7,13 +7,13 @@ geometry is what the student learns to ignore. Alone it is the fast mode.
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.model.transform import sampling_basis
 
 Progress = Callable[[Mapping[str, object]], None]
@@ -76,18 +76,18 @@ def fit_student(
         epochs: passes over the images.
         seed: of weights, order and views.
         device: where to compute.
-        deadline: `time.monotonic()` after which no further batch is taken.
+        deadline: `clock.now()` after which no further batch is taken.
         progress: called now and then.
     """
     random = torch.Generator().manual_seed(seed)
     student = Student(probabilities.shape[1], images.shape[1], images.shape[-1], seed=seed).to(device)
     optimiser = torch.optim.AdamW(student.parameters(), weight_decay=1e-4)
     total = epochs * -(-len(images) // _BATCH)
-    step, started = 0, time.monotonic()
+    step, started = 0, clock.now()
     student.train()
     for _ in range(epochs):
         for cells in torch.split(torch.randperm(len(images), generator=random), _BATCH):
-            if time.monotonic() > deadline or len(cells) < 2:  # batch statistics want two
+            if clock.now() > deadline or len(cells) < 2:  # batch statistics want two
                 break
             optimiser.param_groups[0]["lr"] = _RATE * (0.01 + 0.5 + 0.5 * math.cos(math.pi * step / total))
             seen = random_views(images[cells].to(device).float() / 255, random)
@@ -97,7 +97,7 @@ def fit_student(
             optimiser.step()
             step += 1
             if progress is not None and step % 20 == 0:
-                elapsed = time.monotonic() - started
+                elapsed = clock.now() - started
                 progress(
                     {
                         "step": step,

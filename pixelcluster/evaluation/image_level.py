@@ -7,7 +7,6 @@ counts.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
+from pixelcluster import clock
 from pixelcluster.baselines.registry import METHODS, load_method
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.config import read_yaml
@@ -142,11 +142,11 @@ def fit_and_score(fit: Fit, data: ImageSet, n_clusters: int, *, limit: int | Non
     """
     if data.test_labels is None:
         raise PixelClusterError(f"{data.name} has no test labels; nothing can be scored")
-    started = time.perf_counter()
+    started = clock.now()
     method = fit(limit_training(data.train, limit))
-    fitted = time.perf_counter()
+    fitted = clock.now()
     labels = method.predict(data.test)
-    predicted = time.perf_counter()
+    predicted = clock.now()
     report = score(labels, data.test_labels, n_clusters, len(data.class_names))
     report |= {"seconds": fitted - started, "seconds_predict": predicted - fitted}
     if hasattr(method, "extra_predictions"):

@@ -6,7 +6,6 @@ over all scored pixels. The last state counts.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelcluster import clock
 from pixelcluster.baselines.per_pixel.kmeans import RgbKMeans
 from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import IGNORE, LabelledImage, LabelledSet, limit_item
@@ -139,7 +139,7 @@ def fit_and_score(
         acc, miou, nmi of the configured mode, both modes' acc, seconds of the fit; and the label maps
         (H, W), at the size of the labels.
     """
-    started = time.perf_counter()
+    started = clock.now()
     if model is None:
         estimator = PixelCluster(n_classes, config=config, seed=seed, device=device)
         working = [working_item(item, config) for item in items]
@@ -152,7 +152,7 @@ def fit_and_score(
     else:
         estimator = PixelCluster.load(model, seed=seed, device=device)
     trained = estimator.model_
-    seconds = time.perf_counter() - started
+    seconds = clock.now() - started
     modes: list[Mode] = ["fast", "exact"] if trained.student is not None else ["exact"]
     maps = {mode: [predict_labels(trained, item, mode, seed, device) for item in items] for mode in modes}
     chosen = trained.config.mode if trained.config.mode in maps else modes[-1]

@@ -1,4 +1,4 @@
-"""Methods x data sets side by side: same images, same protocol, same time budget, the last state of each.
+"""Methods x data sets side by side: same images, same protocol, same CPU time, the last state of each.
 
 One run is one method on one data set with one seed; it is kept as a JSON file, so that a scoreboard that was
 stopped goes on, and one that has grown only runs what is new.
@@ -7,7 +7,6 @@ stopped goes on, and one that has grown only runs what is new.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelcluster import clock
 from pixelcluster.baselines.registry import METHODS, load_method
 from pixelcluster.config import RunConfig, load_config
 from pixelcluster.data.labelled import LabelledImage
@@ -41,11 +41,11 @@ class Entry:
         method: name of the method, or of its settings.
         pretrained: whether weights learned on other images are in it.
         acc: percent, one a seed.
-        seconds: of the fit, one a seed.
+        seconds: of the fit, CPU time, one a seed.
         majority: share of the largest class, percent.
         published: the paper's figure on the full data set, percent; None: there is none.
         n_images: that were scored.
-        minutes: the budget.
+        minutes: the budget, of CPU time.
     """
 
     data: str
@@ -89,7 +89,7 @@ def run_all(
             exist for a data set is left out there.
         seeds: one run each.
         output: folder; each run is written to `runs/<data>/<method>-<seed>.json`.
-        minutes: wall-clock budget of a fit.
+        minutes: budget of a fit, of CPU time: all threads together, however busy the machine is.
         device: "auto", "cpu" or "cuda".
         tell: called with a line before and after each run.
 
@@ -117,7 +117,8 @@ def run_all(
                 if tell is not None:
                     tell(f"{own}: {method}, seed {seed}")
                 run_one = run_image_level if is_image_level(own) else run_per_pixel
-                report = run_one(own, path, method, seed, minutes=minutes, device=device)
+                with clock.counting_cpu():
+                    report = run_one(own, path, method, seed, minutes=minutes, device=device)
                 with atomic_write(target, overwrite=True) as temporary:
                     temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
                 if tell is not None:
@@ -171,9 +172,9 @@ def fit_per_pixel(
         rival: Any = PixelVariationalClustering(n_classes, seed=seed, device=device, minutes=minutes)
     else:
         rival = load_method(f"per_pixel/{method}")(n_classes, seed=seed, device=device, minutes=minutes)
-    started = time.perf_counter()
+    started = clock.now()
     rival.fit([item.rgb for item in items], [item.mask for item in items])
-    seconds = time.perf_counter() - started
+    seconds = clock.now() - started
     maps = [rival.predict(item.rgb) for item in items]
     figures = per_pixel.score(maps, items, n_classes, n_classes)
     return {**figures, "seconds": seconds, "pretrained": False}, maps
@@ -248,7 +249,7 @@ def markdown(entries: Iterable[Entry]) -> str:
                 "",
                 f"**{data}**: {entry.n_images:,} images scored, largest class {entry.majority:.1f} %",
                 "",
-                "| method | regime | ACC | seeds | s a seed | budget, min | published |",
+                "| method | regime | ACC | seeds | CPU s a seed | budget, CPU min | published |",
                 "|---|---|---|---|---|---|---|",
             ]
         published = "-" if entry.published is None else f"{entry.published:g}"

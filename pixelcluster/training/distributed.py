@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import math
 import os
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ import torch.distributed as dist
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
+from pixelcluster import clock
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.sampling.posterior import Posterior
 from pixelcluster.stopping import Interrupted, StopSignals
@@ -158,8 +158,8 @@ def agreed(number: int) -> int:
 
 
 def late(deadline: float) -> bool:
-    """Whether `time.monotonic()` has passed a deadline, by the clock of any process."""
-    return deadline < math.inf and bool(agreed(int(time.monotonic() > deadline)))
+    """Whether `clock.now()` has passed a deadline, by the clock of any process."""
+    return deadline < math.inf and bool(agreed(int(clock.now() > deadline)))
 
 
 def of_lead(compute: Callable[[], T]) -> T:

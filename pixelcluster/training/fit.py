@@ -9,7 +9,6 @@ Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model,
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,6 +16,7 @@ from itertools import islice
 import torch
 from torch import Tensor
 
+from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.prior import LabelPrior, row_counts
@@ -157,14 +157,14 @@ class Fit:
 
         Args:
             epochs: passes over the images.
-            deadline: `time.monotonic()` after which no further epoch begins.
+            deadline: `clock.now()` after which no further epoch begins.
             progress: called after each batch, when all state is that of the batch's end.
 
         Raises:
             NotFiniteError: too much was not finite, see `refusals`.
         """
         at, total = self.place, epochs * len(self.images)
-        started, earlier = time.monotonic(), at.visited
+        started, earlier = clock.now(), at.visited
         while at.epoch < epochs and (at.batch or not distributed.late(deadline)):
             if at.counts is None:
                 at.counts = torch.zeros(self._n_rows, self.prior.n_clusters, device=self.device)
@@ -177,7 +177,7 @@ class Fit:
                 at.batch, at.visited = at.batch + 1, at.visited + len(indices)
                 self.refusals.check(self)
                 if progress is not None:
-                    elapsed, visited = time.monotonic() - started, at.visited - earlier
+                    elapsed, visited = clock.now() - started, at.visited - earlier
                     progress(
                         {
                             "step": at.visited,

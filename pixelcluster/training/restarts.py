@@ -46,7 +46,7 @@ def best_fit(
         config: the settings.
         seed: of all starts.
         device: where to compute.
-        deadline: `time.monotonic()` after which no further start is tried.
+        deadline: `clock.now()` after which no further start is tried.
         progress: see `Fit.run`.
         at: where to go on; it is moved along, so that `progress` can save it.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.targets.base import TargetStack
@@ -41,8 +41,8 @@ class Run:
         student: the student, once there is one.
         lessons: its training, while it is under way.
         step: steps taken, of whatever kind; it numbers the checkpoints.
-        deadline: `time.monotonic()` the run ends at.
-        chains_until: `time.monotonic()` the restarts end at.
+        deadline: `clock.now()` the run ends at.
+        chains_until: `clock.now()` the restarts end at.
     """
 
     seed: int
@@ -65,7 +65,7 @@ def run_state(run: Run, stack: TargetStack, config: RunConfig, images: Tensor) -
         images: `fingerprints` of the training set.
     """
     fit, best, student = run.starts.fit, run.starts.best, run.student
-    now = time.monotonic()
+    now = clock.now()
     return {
         "config": config.model_dump(mode="json"),
         "seed": run.seed,
@@ -108,8 +108,8 @@ def restore_run(
         Restarts(int(starts["done"]), fit(starts["fit"]), fit(starts["best"])),
         turn=int(state["turn"]),
         step=int(state["step"]),
-        deadline=time.monotonic() + ends[0],
-        chains_until=time.monotonic() + ends[1],
+        deadline=clock.now() + ends[0],
+        chains_until=clock.now() + ends[1],
     )
     if state["student"] is not None:
         from pixelcluster.training.student import Lessons, Student  # brings timm, seconds to import

@@ -173,7 +173,7 @@ class Lessons:
         Args:
             images: (H, W, 3) float32 in [0, 1].
             targets: (H, W, K) float32 probabilities; all zero where masked.
-            deadline: `time.monotonic()` after which no further step is taken.
+            deadline: `clock.now()` after which no further step is taken.
             progress: called with the number of steps just taken: 0 after each view, 1 after each step.
 
         Returns:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.prior import LabelPrior
@@ -87,7 +87,7 @@ def fit_model(
         stack: fitted target stack to use; None: the configured one, fitted to the images.
         seed: of every random choice.
         device: where to compute.
-        deadline: `time.monotonic()` to end at; the turn under way is finished.
+        deadline: `clock.now()` to end at; the turn under way is finished.
         progress: called with step, objective, shares, steps_per_second, seconds_left.
         snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
@@ -123,7 +123,7 @@ def fit_model(
         with of_checkpoint():
             run = restore_run(saved, training_images, config, device)
     if saved is None or deadline < math.inf:
-        now = time.monotonic()
+        now = clock.now()
         run.deadline = run.chains_until = deadline
         if config.student.enabled:
             run.chains_until = now + _CHAINS_SHARE * (deadline - now)

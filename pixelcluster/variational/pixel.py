@@ -12,7 +12,6 @@ clusters whole images, the per-pixel form is ours.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -20,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pixelcluster import clock
 from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
 from pixelcluster.baselines.per_pixel.loop import Crops, as_tensor
 from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, colour_and_sobel, grow
@@ -90,7 +90,7 @@ class PixelVariationalClustering(Baseline):
             PixelClusterError: no unmasked pixel, another number of masks than images, or a loss that is not
                 finite.
         """
-        deadline = time.monotonic() + 60 * self.minutes
+        deadline = clock.now() + 60 * self.minutes
         device = choose_device(self.device)
         settings, usable = self.settings.train, filled(images, masks)
         seen = usable[:: -(-len(usable) // _STATISTICS)]

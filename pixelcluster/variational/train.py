@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,6 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from pixelcluster import clock
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.variational.information import Loss, Weights, mixture_loss
 from pixelcluster.variational.mixture import exact_terms, sampled_terms
@@ -120,7 +120,7 @@ def train(
         encode: draws the next batch and encodes it.
         settings: of the loop.
         generator: of the noise in z and c.
-        deadline: `time.monotonic()` of the end; learning rate and race follow the clock where it comes before
+        deadline: `clock.now()` of the end; learning rate and race follow the clock where it comes before
             the last step.
 
     Returns:
@@ -130,7 +130,7 @@ def train(
     Raises:
         PixelClusterError: the loss is no longer finite.
     """
-    started = time.monotonic()
+    started = clock.now()
     limit = max(deadline - started, 1e-9)
     named = dict(model.named_parameters())
     densities = [named.pop(name) for name in list(named) if name.endswith(_DENSITIES)]
@@ -140,9 +140,9 @@ def train(
     history: list[dict[str, float]] = []
     model.train()
     for step in range(settings.steps):
-        share, clock = step / settings.steps, (time.monotonic() - started) / limit
+        share, used = step / settings.steps, (clock.now() - started) / limit
         # Only a clock that is well ahead counts: a fit that ends by its steps must not depend on it at all.
-        share = clock if clock > share + _AHEAD else share
+        share = used if used > share + _AHEAD else share
         if share >= 1 and step:
             break
         if share >= settings.race and len(model.heads) > 1:
@@ -163,7 +163,7 @@ def train(
         running = totals if step == 0 else _MEMORY * running + (1 - _MEMORY) * totals
         best = losses[int(running.argmin())]
         history.append(
-            {"seconds": time.monotonic() - started}
+            {"seconds": clock.now() - started}
             | {name: float(value.detach()) for name, value in best._asdict().items()}
         )
     if len(model.heads) > 1:

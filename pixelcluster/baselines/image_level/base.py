@@ -6,7 +6,6 @@ Images are brought to the working size, at most 32 pixels on the longer side (96
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from typing import TypeVar
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.data.splits import Images, Labels
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
@@ -69,7 +69,7 @@ class ImageBaseline(ABC):
                 f"{len(images)} images for {self.n_clusters} clusters; give more images (2 or more) "
                 "or fewer clusters"
             )
-        deadline = time.monotonic() + 60 * self.minutes
+        deadline = clock.now() + 60 * self.minutes
         self.history_: list[float] = []
         self._device = choose_device(self.device)
         self._random = torch.Generator(self._device).manual_seed(self.seed)
@@ -100,7 +100,7 @@ class ImageBaseline(ABC):
 
     @abstractmethod
     def _learn(self, pixels: Tensor, deadline: float) -> None:
-        """Fit to pixels (N, C, h, w) uint8 until `time.monotonic()` passes the deadline; fill `history_`."""
+        """Fit to pixels (N, C, h, w) uint8 until `clock.now()` passes the deadline; fill `history_`."""
 
     @abstractmethod
     def _assign(self, images: Tensor) -> Tensor:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import torch
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from pixelcluster import clock
 from pixelcluster.baselines.image_level.base import ImageBaseline
 
 _MAX_IMAGES = 100_000
@@ -28,7 +27,7 @@ class ImageKMeans(ImageBaseline):
         points = (pixels[rows].flatten(1).float() / 255).cpu().numpy()
         models: list[KMeans] = []
         for start in range(_N_STARTS):
-            if models and time.monotonic() >= deadline:
+            if models and clock.now() >= deadline:
                 break
             own_seed = self.seed * _N_STARTS + start
             models.append(KMeans(self.n_clusters, n_init=1, random_state=own_seed).fit(points))

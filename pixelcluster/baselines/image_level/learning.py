@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from pixelcluster import clock
 
 
 class Batch(NamedTuple):
@@ -34,17 +35,17 @@ def minibatches(
         pixels: (N, C, h, w) uint8.
         batch_size: B, or N where there are fewer images; the incomplete rest of an epoch is left out.
         epochs: passes over the images.
-        deadline: `time.monotonic()` after which no further batch is given.
+        deadline: `clock.now()` after which no further batch is given.
         random: orders the images; on the device of the pixels.
     """
     size = min(batch_size, len(pixels))
     per_epoch = len(pixels) // size
-    started, step = time.monotonic(), 0
+    started, step = clock.now(), 0
     allowed = max(deadline - started, 1e-9)
     for _ in range(epochs):
         order = torch.randperm(len(pixels), generator=random, device=pixels.device)
         for rows in torch.split(order[: per_epoch * size], size):
-            used = (time.monotonic() - started) / allowed
+            used = (clock.now() - started) / allowed
             if used >= 1 and step:
                 return
             yield Batch(rows, pixels[rows].float() / 255, min(1.0, max(used, step / (epochs * per_epoch))))
@@ -58,8 +59,8 @@ def in_batches(pixels: Tensor, size: int = 1000) -> Iterator[Tensor]:
 
 
 def share_of(deadline: float, share: float) -> float:
-    """Return the `time.monotonic()` at which a share of the time left until a deadline is used up."""
-    now = time.monotonic()
+    """Return the `clock.now()` at which a share of the time left until a deadline is used up."""
+    now = clock.now()
     return now + share * (deadline - now)
 
 

@@ -133,7 +133,7 @@ def pretrain(
         pixels: (N, C, h, w) uint8.
         loss: of decoder outputs and images.
         epochs: passes over the images.
-        deadline: `time.monotonic()` at which to stop.
+        deadline: `clock.now()` at which to stop.
         random: of order and corruption.
         dropped: share of input pixels set to 0 (a denoising autoencoder).
 

@@ -11,8 +11,6 @@ budget.
 
 from __future__ import annotations
 
-import time
-
 import cv2
 import numpy as np
 import torch
@@ -20,6 +18,7 @@ from skimage.segmentation import slic
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
 from pixelcluster.device import choose_device
 
@@ -61,7 +60,7 @@ class Kanezaki(PerImageBaseline):
 
     def predict(self, image: FloatImage) -> LabelMap:
         """Train on one image (H, W, 3) and return its label map (H, W) int32, ids 0..n-1 without gaps."""
-        deadline = time.monotonic() + 60 * self.minutes
+        deadline = clock.now() + 60 * self.minutes
         device = choose_device(self.device)
         height, width = image.shape[:2]
         factor = min(1.0, _SIDE / max(height, width))
@@ -79,7 +78,7 @@ class Kanezaki(PerImageBaseline):
             responses = network(pixels)
             labels = responses.detach().argmax(1)[0]
             few = len(labels.unique()) <= self.n_clusters
-            if few or len(self.losses_) == self.steps or (self.losses_ and time.monotonic() > deadline):
+            if few or len(self.losses_) == self.steps or (self.losses_ and clock.now() > deadline):
                 break
             loss = functional.cross_entropy(responses, majority(labels, segments)[None])
             optimiser.zero_grad()

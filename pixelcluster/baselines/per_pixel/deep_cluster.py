@@ -14,13 +14,13 @@ K-means at K is on features of length 1, not whitened.
 from __future__ import annotations
 
 import copy
-import time
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.baselines.base import FloatImage, Mask
 from pixelcluster.baselines.per_pixel.features import cluster_features, feature_rows, nearness
 from pixelcluster.baselines.per_pixel.loop import Batch, Crops, TrainedBaseline, flip
@@ -45,7 +45,7 @@ class DeepCluster(TrainedBaseline[nn.ModuleDict]):
     def train(self, crops: Crops, deadline: float) -> list[float]:
         """Return the losses of rounds of assignment and classification."""
         losses: list[float] = []
-        while len(losses) < self.steps and not (losses and time.monotonic() > deadline):
+        while len(losses) < self.steps and not (losses and clock.now() > deadline):
             self.teacher_ = Embedding(
                 copy.deepcopy(self.network_["trunk"]).eval(), crops.images, self.device_
             )

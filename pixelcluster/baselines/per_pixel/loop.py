@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Generic, NamedTuple, TypeVar
@@ -11,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from pixelcluster import clock
 from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
 from pixelcluster.baselines.per_pixel.network import STRIDE, grow
 from pixelcluster.data.augment import photometric_view
@@ -159,7 +159,7 @@ class TrainedBaseline(Baseline, Generic[Network]):
         Args:
             crops: where batches come from.
             steps: at most.
-            deadline: of `time.monotonic()`.
+            deadline: of `clock.now()`.
 
         Returns:
             The loss of every step.
@@ -169,7 +169,7 @@ class TrainedBaseline(Baseline, Generic[Network]):
         """
         optimiser = torch.optim.Adam(self.network_.parameters(), self.learning_rate)
         losses: list[float] = []
-        while len(losses) < steps and not (losses and time.monotonic() > deadline):
+        while len(losses) < steps and not (losses and clock.now() > deadline):
             value = self.loss(crops.draw())
             optimiser.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
@@ -195,7 +195,7 @@ class TrainedBaseline(Baseline, Generic[Network]):
         """
         if self.crop < 32 or self.crop % 16:
             raise PixelClusterError(f"crop is {self.crop} px; wanted a multiple of 16 from 32 up")
-        deadline = time.monotonic() + 60 * self.minutes
+        deadline = clock.now() + 60 * self.minutes
         self.device_ = choose_device(self.device)
         usable = filled(images, masks)
         crops = Crops(usable, size=self.crop, batch_size=self.batch_size, seed=self.seed, device=self.device_)
