@@ -24,6 +24,8 @@ METHODS: dict[str, Method] = {
     "per_pixel/iic": Method("Iic", "from scratch", "Ji et al. 2019"),
     "per_pixel/cvae": Method("Cvae", "from scratch", "Kingma et al. 2014"),
     "per_pixel/infoseg": Method("InfoSeg", "from scratch", "Harb and Knoebelreiter 2021"),
+    "per_pixel/encoder_kmeans": Method("EncoderKMeans", "pretrained", "Cho et al. 2021"),
+    "per_pixel/stego": Method("Stego", "pretrained", "Hamilton et al. 2022"),
     "per_image/kmeans": Method("LabKMeans", "from scratch", "Lloyd 1982"),
     "per_image/felzenszwalb": Method("Felzenszwalb", "from scratch", "Felzenszwalb and Huttenlocher 2004"),
     "per_image/slic": Method("SlicMerge", "from scratch", "Achanta et al. 2012"),

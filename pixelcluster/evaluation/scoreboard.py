@@ -166,18 +166,21 @@ def fit_per_pixel(
             items, config, n_classes=n_classes, seed=seed, device=device, minutes=minutes
         )
         return {**report, "pretrained": per_pixel.is_pretrained(config)}, maps
+    pretrained = False
     if method == VARIATIONAL:
         from pixelcluster.variational.pixel import PixelVariationalClustering
 
         rival: Any = PixelVariationalClustering(n_classes, seed=seed, device=device, minutes=minutes)
     else:
-        rival = load_method(f"per_pixel/{method}")(n_classes, seed=seed, device=device, minutes=minutes)
+        name = f"per_pixel/{method}"
+        rival = load_method(name)(n_classes, seed=seed, device=device, minutes=minutes)
+        pretrained = METHODS[name].regime == "pretrained"
     started = clock.now()
     rival.fit([item.rgb for item in items], [item.mask for item in items])
     seconds = clock.now() - started
     maps = [rival.predict(item.rgb) for item in items]
     figures = per_pixel.score(maps, items, n_classes, n_classes)
-    return {**figures, "seconds": seconds, "pretrained": False}, maps
+    return {**figures, "seconds": seconds, "pretrained": pretrained}, maps
 
 
 def run_image_level(data: str, path: Path, method: str, seed: int, *, minutes: float, device: str) -> Report:

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from pixelcluster.baselines.per_pixel.encoder_kmeans import EncoderKMeans
+from pixelcluster.baselines.per_pixel.stego import Stego, correspondence_loss
+
+
+@pytest.fixture(scope="module")
+def few(blocks) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Two images of the blocks: the encoder is slow."""
+    return blocks[0][:2], blocks[1][:2]
+
+
+def test_frozen_features_alone_find_planted_blocks(found, few):
+    images, labels = few
+    assert found(EncoderKMeans(3, device="cpu").fit(images), images, labels) > 0.6
+
+
+def test_the_head_learns_and_finds_planted_blocks(found, few):
+    images, labels = few
+    method = Stego(3, steps=60, device="cpu").fit(images)
+    assert len(method.losses_) == 60
+    assert np.mean(method.losses_[-10:]) < np.mean(method.losses_[:10])
+    assert found(method, images, labels) > 0.6
+
+
+@pytest.mark.parametrize("method", [EncoderKMeans, Stego])
+def test_masked_pixels_have_no_influence(method, few):
+    images, labels = (own[:1] for own in few)
+    masks = [label != 2 for label in labels]
+    changed = [np.where(mask[..., None], image, 1 - image) for image, mask in zip(images, masks, strict=True)]
+    options = {"steps": 3} if method is Stego else {}
+    one, two = (method(2, device="cpu", **options).fit(own, masks).centres_ for own in (images, changed))
+    assert torch.equal(one, two)
+
+
+def test_the_loss_is_that_of_the_paper():
+    rng = np.random.default_rng(0)
+    f, g, s, t = (rng.normal(size=(1, n, 5)) for n in (3, 4, 3, 4))
+
+    def cosine(a, b):
+        return a @ b.T / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
+
+    features, codes = cosine(f[0], g[0]), cosine(s[0], t[0])
+    wanted = -np.mean((features - features.mean(1, keepdims=True) - 0.2) * np.maximum(codes, 0))
+    found = correspondence_loss(*(torch.from_numpy(value) for value in (f, g, s, t)), 0.2)
+    assert float(found) == pytest.approx(wanted, abs=1e-12)
+
+
+def test_one_image_is_its_own_neighbour(few):
+    image = few[0][0][:50, :70]
+    assert Stego(2, steps=2, device="cpu").fit([image]).predict(image).shape == (50, 70)
