@@ -23,6 +23,7 @@ from pydantic import (
 )
 
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.decode import file_size
 
 _LARGEST_FILE = 1_000_000
 _MOST_BRACKETS = 1_000
@@ -74,9 +75,15 @@ class GeneratorSettings(_Section):
     noise: Literal["isotropic", "full"] = "full"
     """One sigma, or a covariance a cluster: the pixel-scale latent of a factor model, integrated out."""
     sigma: PositiveFloat | None = None
-    """Standard deviation of the noise on normalised targets; none: the residual of the start."""
+    """Standard deviation of the noise on normalised targets at the start; none: the residual of the start."""
     sigma_schedule: Literal["fixed", "annealed", "learned"] = "learned"
     """annealed: from twice sigma down to sigma, geometrically, over the first half of the iterations."""
+
+    @model_validator(mode="after")
+    def _check(self) -> GeneratorSettings:
+        if self.noise == "full" and self.sigma_schedule != "learned":
+            raise ValueError("noise full learns its covariances; give noise isotropic, or no sigma_schedule")
+        return self
 
 
 class PriorSettings(_Section):
@@ -189,6 +196,10 @@ class RunConfig(_Section):
         ids = {*self.clusters.names, *self.clusters.merged, *self.clusters.merged.values()}
         if ids and (self.n_clusters == "auto" or max(ids) >= self.n_clusters):
             raise ValueError(f"clusters names id {max(ids)}, but there are {self.n_clusters} clusters")
+        if not self.prior.proportions and (self.n_clusters == "auto" or self.prior.sparsity):
+            raise ValueError(
+                "pruning needs prior.proportions; switch them on, or give n_clusters and sparsity 0"
+            )
         return self
 
 
@@ -216,10 +227,11 @@ def read_yaml(path: str | Path) -> tuple[object, yaml.Node | None]:
         PixelClusterError: missing file, not YAML, aliases, or more than settings can be.
     """
     name = show_path(path)
+    size = file_size(Path(path))
     try:
+        if size > _LARGEST_FILE:
+            raise ValueError(f"{size} bytes, at most {_LARGEST_FILE} are wanted")
         content = Path(path).read_bytes()
-        if len(content) > _LARGEST_FILE:
-            raise ValueError(f"{len(content)} bytes, at most {_LARGEST_FILE} are wanted")
         if content.count(b"[") + content.count(b"{") > _MOST_BRACKETS:
             raise ValueError(f"more than {_MOST_BRACKETS} opening brackets")
         text = content.decode("utf-8")
@@ -256,6 +268,9 @@ def parse_config(values: object, origin: str = "settings", tree: yaml.Node | Non
             origin = f"{origin}, line {_line(tree, first['loc'])}"
         if first["type"] == "extra_forbidden":
             raise PixelClusterError(f"{origin}: unknown key {where}; {_nearest(first['loc'])}") from error
+        if first["type"] == "value_error":  # of a whole section: the message says what was given
+            reason = first["msg"].removeprefix("Value error, ")
+            raise PixelClusterError(f"{origin}: {where}: {reason}") from error
         given = reprlib.repr(first["input"])
         raise PixelClusterError(f"{origin}: {where} is {given}: {first['msg']}") from error
 

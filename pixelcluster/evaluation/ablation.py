@@ -100,7 +100,7 @@ def prepare_targets(
     working = [working_item(item, config) for item in items]
     tensors = [torch.from_numpy(item.rgb).permute(2, 0, 1) for item in working]
     masks = [torch.from_numpy(item.mask) for item in working]
-    stack.fit([tensor.to(where) for tensor in tensors], masks=masks, seed=seed)
+    stack.fit(tensors, masks=masks, seed=seed)
     remembered = RememberedStack(stack)
     images = [prepare(remembered, *pair, where) for pair in zip(tensors, masks, strict=True)]
     return PreparedTargets(remembered, images)

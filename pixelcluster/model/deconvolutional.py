@@ -55,11 +55,13 @@ class DeconvolutionalGenerator(nn.Module):
             )
         )
         random = torch.Generator().manual_seed(seed)
-        for name, value in self.named_parameters():
-            if name.endswith("weight"):
-                fan = value.shape[0] * 16 / (1 if name.startswith("layers.0") else 4)
+        # He et al., 2015, by the taps that reach an output: one of a 1 x 1 input, else 16 / stride^2.
+        taps = {"0": 1, "4": 16}
+        for name, value in self.layers.named_parameters():
+            layer, _, kind = name.partition(".")
+            if kind == "weight":
                 with torch.no_grad():
-                    value.normal_(0, (2 / fan) ** 0.5, generator=random)
+                    value.normal_(0, (2 / (value.shape[0] * taps.get(layer, 4))) ** 0.5, generator=random)
             else:
                 nn.init.zeros_(value)
 

@@ -221,11 +221,11 @@ def log_joint(
     """
     size = (x.shape[2], x.shape[3])
     log_likelihood = generator.given_labels(x, label_map, mask)
+    return lambda z: log_latent(z, drift) + log_likelihood(generator.trunk(z, size)) / tempering
+
+
+def log_latent(z: Tensor, drift: tuple[Tensor, float] | None = None) -> Tensor:
+    """Return log p(z), (B,), nats, of z (B, d, hz, wz); drift as in `log_joint`."""
     mean, scale = drift or (0.0, 1.0)
-
-    def of_latent(z: Tensor) -> Tensor:
-        standard = (z - mean) / scale
-        log_latent = (standard.square() + math.log(2 * math.pi * scale**2)).flatten(1).sum(1) / -2
-        return log_latent + log_likelihood(generator.trunk(z, size)) / tempering
-
-    return of_latent
+    standard = (z - mean) / scale
+    return (standard.square() + math.log(2 * math.pi * scale**2)).flatten(1).sum(1) / -2

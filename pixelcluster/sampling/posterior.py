@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.model.generator import Generator, log_joint
+from pixelcluster.model.generator import Generator, log_joint, log_latent
 from pixelcluster.model.graph import Graph, PixelGrid
 from pixelcluster.model.prior import LabelPrior, log_prior
 from pixelcluster.sampling import gibbs, langevin
@@ -105,27 +105,31 @@ def infer(
     rejected = torch.zeros(len(x), dtype=torch.int64, device=x.device)
     trace = []
 
-    target = log_joint(generator, x, label_map, tempering=tempering, mask=mask, drift=drift)
-    state = langevin.init(z, target)
-    moves = bool(z.numel() and langevin_steps)
-    preconditioner = langevin.inverse_curvature(streams, state, target) if moves else None
+    def target() -> langevin.LogProb:
+        return log_joint(generator, x, label_map, tempering=tempering, mask=mask, drift=drift)
+
+    preconditioner: Tensor | None = None
     evidence: gibbs.Evidence | None = None
     for index in range(rounds):
-        if moves:
+        if z.numel() and langevin_steps:
+            fixed = target()
+            state = langevin.init(z, fixed)
+            if preconditioner is None:
+                preconditioner = langevin.inverse_curvature(streams, state, fixed)
             state, refused = langevin.run(
                 streams,
                 state,
-                target,
+                fixed,
                 langevin_steps,
                 step_size=step_size,
                 temperature=temperature,
                 preconditioner=preconditioner,
                 adjust=adjust,
             )
-            rejected += refused
+            z, rejected = state.position, rejected + refused
             evidence = None
         if evidence is None:
-            evidence = generator.evidence(x, generator.trunk(state.position, size), mask)
+            evidence = generator.evidence(x, generator.trunk(z, size), mask)
         for _ in range(gibbs_sweeps):
             label_map, _ = gibbs.sweep(
                 streams,
@@ -139,11 +143,13 @@ def infer(
                 clamp=clamp,
                 conditionals=total if index >= burn_in else None,
             )
-        # The labels moved: the gradient is refreshed, and its value is the trace.
-        target = log_joint(generator, x, label_map, tempering=tempering, mask=mask, drift=drift)
-        state = langevin.init(state.position, target)
-        trace.append(state.log_prob + log_prior(label_map, prior, graph, mask))
+        if isinstance(evidence, Tensor):
+            own = evidence.gather(1, label_map[:, None]).flatten(1).sum(1)
+            value = log_latent(z, drift) + own / tempering
+        else:
+            value = target()(z)
+        trace.append(value + log_prior(label_map, prior, graph, mask))
         if progress is not None:
             progress(index + 1, label_map, trace[-1])
     probabilities = total / (gibbs_sweeps * (rounds - burn_in))
-    return Posterior(state.position, label_map, probabilities, torch.stack(trace), rejected)
+    return Posterior(z, label_map, probabilities, torch.stack(trace), rejected)

@@ -21,6 +21,9 @@ Stack = TypeVar("Stack", bound="TargetStack")
 # A channel whose spread is below this share of the largest one is constant; its noise is not blown up.
 _CONSTANT = 1e-3
 
+_ENOUGH = 500
+"""Images that statistics are learned on, at most: their cost is that of all features of each."""
+
 
 class TargetStack(nn.Module, ABC):
     """Image -> normalised targets on the label grid. Statistics are buffers and belong to the model file.
@@ -93,9 +96,13 @@ class LinearStack(TargetStack):
     def fit(
         self: Stack, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
     ) -> Stack:
-        """Learn mean and map, see `TargetStack.fit`."""
+        """Learn mean and map, see `TargetStack.fit`; of more than 500 images on 500, evenly spaced."""
         assert isinstance(self, LinearStack)
         check_training(images, masks)
+        if len(images) > _ENOUGH:
+            chosen = torch.linspace(0, len(images) - 1, _ENOUGH).round().int().tolist()
+            images = [images[index] for index in chosen]
+            masks = None if masks is None else [masks[index] for index in chosen]
         self.learn(images, masks, seed)
         moments = Moments(self.mean.shape[0])
         for index in range(len(images)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,13 +15,14 @@ from pixelcluster.model.convolutional import ConvolutionalGenerator
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.graph import PixelGrid
 from pixelcluster.model.prior import LabelPrior, estimate_proportions, estimate_rows
-from pixelcluster.training.starts import cluster_means, count_distinct, start_means
+from pixelcluster.training.moments import ClusterMoments
+from pixelcluster.training.starts import count_distinct, start_means
 
 AnyGenerator = ClusteredGenerator | ConvolutionalGenerator
 
 _CHUNK = 65_536
-_SMALLEST_SIGMA = 1e-3
-"""Of normalised targets: where every cell sits on its mean there is still some noise."""
+_MOST_CELLS = 1_000_000
+"""The start is found on: equal shares of the images."""
 
 
 @dataclass(frozen=True)
@@ -52,36 +53,46 @@ def start_generator(
     Raises:
         PixelClusterError: no unmasked cell, or fewer distinct cells than clusters.
     """
-    cells = torch.cat([image.targets[:, image.mask].T for image in images]).float()
-    if not cells.isfinite().all():
-        index = next(i for i, image in enumerate(images) if not image.targets[:, image.mask].isfinite().all())
-        raise PixelClusterError(f"the targets of image {index + 1} are not finite; leave that image out")
+    for index, image in enumerate(images):
+        if not image.targets[:, image.mask].isfinite().all():
+            raise PixelClusterError(f"the targets of image {index + 1} are not finite; leave that image out")
+    training = config.training
+    drawn = [_drawn(image, index, len(images), seed) for index, image in enumerate(images)]
+    cells = torch.cat([_cells(image)[own] for image, own in zip(images, drawn, strict=True)])
     if not len(cells):
         raise PixelClusterError("every pixel is masked; give at least one image with unmasked pixels")
-    training = config.training
     wanted = config.n_clusters
     n_clusters = min(training.max_clusters, count_distinct(cells)) if wanted == "auto" else wanted
     scale = row_scale(cells, training.row_share)
-    points = [torch.cat([_cells(image), scale * _rows(image)], 1) for image in images]
-    kept = torch.cat([own[image.mask.flatten()] for own, image in zip(points, images, strict=True)])
-    centres = start_means(training.start, kept, n_clusters, seed=seed)
-    labels = nearest(kept, centres)
-    means = cluster_means(cells, labels, n_clusters)
-    residual = float((cells - means[labels]).square().mean().sqrt())
-    sigma = config.generator.sigma or max(residual, _SMALLEST_SIGMA)
+    rows = torch.cat([_rows(image)[own] for image, own in zip(images, drawn, strict=True)])
+    centres = start_means(training.start, torch.cat([cells, scale * rows], 1), n_clusters, seed=seed)
+    moments = ClusterMoments(n_clusters, cells.shape[1], cells.device)
+    maps = []
+    for index, image in enumerate(images):
+        points = _cells(image)
+        labels = nearest(torch.cat([points, scale * _rows(image)], 1), centres)
+        used = image.mask.flatten()
+        moments.add(points[used], labels[used])
+        if training.start == "random":
+            random = torch.Generator().manual_seed(seed * 1_000_003 + index)
+            labels = torch.randint(n_clusters, (len(points),), generator=random)
+        maps.append(labels.view(image.mask.shape))
+    sigma = config.generator.sigma or moments.spread()
     generator = make_generator(config, n_clusters, cells.shape[1], sigma, seed)
     if isinstance(generator, ClusteredGenerator):
         full = config.generator.noise == "full"
-        generator.set_clusters(means, covariances(cells, labels, means, residual) if full else None)
-    maps = []
-    for index, (own, image) in enumerate(zip(points, images, strict=True)):
-        if training.start == "random":
-            random = torch.Generator().manual_seed(seed * 1_000_003 + index)
-            first = torch.randint(n_clusters, (len(own),), generator=random)
-        else:
-            first = nearest(own, centres)
-        maps.append(first.view(image.mask.shape))
+        generator.set_clusters(moments.means(), moments.covariances() if full else None)
     return generator, sigma, maps
+
+
+def _drawn(image: TrainingImage, index: int, n_images: int, seed: int) -> Tensor:
+    """Return which cells of an image the start is found on: its unmasked ones, or a random share of them."""
+    used = image.mask.flatten().nonzero()[:, 0]
+    share = -(-_MOST_CELLS // n_images)
+    if len(used) <= share:
+        return used
+    random = torch.Generator().manual_seed(seed * 1_000_003 + index)
+    return used[torch.randperm(len(used), generator=random)[:share]]
 
 
 def row_scale(cells: Tensor, share: float) -> float:
@@ -170,33 +181,6 @@ def label_grid(
         period=max(2, generator.receptive_field),
         device=guide.device,
     )
-
-
-def covariances(
-    cells: Tensor,
-    labels: Tensor,
-    means: Tensor,
-    residual: float,
-    total: Callable[[Tensor], Tensor] = lambda own: own,
-) -> Tensor:
-    """Return covariances (K, D, D), shrunk towards residual^2 I by 10 D pseudo-cells.
-
-    Args:
-        cells: (P, D).
-        labels: (P,) int64.
-        means: (K, D).
-        residual: standard deviation of all cells around their means.
-        total: sums over the processes that share the cells.
-    """
-    n_clusters, n_channels = means.shape
-    weight = 10 * n_channels
-    shrinkage = weight * max(residual, _SMALLEST_SIGMA) ** 2 * torch.eye(n_channels, device=cells.device)
-    result = []
-    for k in range(n_clusters):
-        own = cells[labels == k] - means[k]
-        count = int(total(torch.tensor(len(own))))
-        result.append((total(own.T @ own) + shrinkage) / (count + weight))
-    return torch.stack(result)
 
 
 def one_hot(label_map: Tensor, n_clusters: int) -> Tensor:

@@ -11,8 +11,8 @@ from torch import Tensor
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.training import distributed
-from pixelcluster.training.build import covariances, make_optimiser
-from pixelcluster.training.starts import cluster_means
+from pixelcluster.training.build import make_optimiser
+from pixelcluster.training.moments import ClusterMoments
 
 if TYPE_CHECKING:
     from pixelcluster.training.fit import Fit
@@ -23,26 +23,19 @@ def maximise(fit: Fit, generator: ClusteredGenerator) -> None:
     """Set each cluster's mean and covariance to their maximum given all chains, in closed form.
 
     What eq. 8 asks of them is a least-squares fit, which Adam needs hundreds of steps for; the covariance
-    is shrunk as at the start (`build.covariances`). Each process sums over its share of the images.
+    is shrunk as at the start (`ClusterMoments`). Each process sums over its share of the images.
     """
-    total = distributed.total
-    residuals, labels = [], []
+    moments = ClusterMoments(generator.n_clusters, generator.n_channels, fit.device)
     for index in range(len(fit.images))[distributed.own(len(fit.images))]:
         x, mask = fit.gather([index])
         z, label_map, _ = fit.chains.get([index])
         label_map = label_map.to(fit.device)
         features = generator.trunk(z.to(fit.device), label_map.shape[1:])
-        own = x - generator.mean(features, label_map)
-        kept = mask[0] & own[0].isfinite().all(0)
-        residuals.append(own[0][:, kept].T)
-        labels.append(label_map[0][kept])
-    joined, of_cell = torch.cat(residuals), torch.cat(labels)
-    filled = total(torch.bincount(of_cell, minlength=generator.n_clusters)) > 0
-    shift = cluster_means(joined, of_cell, generator.n_clusters, total)
-    means = generator.heads[..., 0] + shift * filled[:, None]
-    squares = (joined - shift[of_cell]).square()
-    spread = float((total(squares.sum()) / total(torch.tensor(squares.numel()))).sqrt())
-    generator.set_clusters(means, covariances(joined, of_cell, shift, spread, total))
+        residuals = (x - generator.mean(features, label_map))[0]
+        kept = mask[0] & residuals.isfinite().all(0)
+        moments.add(residuals[:, kept].T, label_map[0][kept])
+    moments.reduce(distributed.total)
+    generator.set_clusters(generator.heads[..., 0] + moments.means(), moments.covariances())
 
 
 def reseed(fit: Fit, cluster: int) -> None:
@@ -76,9 +69,10 @@ def keep(fit: Fit, kept: Tensor) -> None:
         proportions=fit.prior.proportions[kept],
         rows=None if rows is None else rows / rows.sum(1, keepdim=True),
     )
-    for index, own in fit.probabilities.items():
+    for index in range(len(fit.images)):
         z, label_map, _ = fit.chains.get([index])
         fit.chains.put([index], z, new_id[label_map])
+    for index, own in fit.probabilities.items():
         merged = torch.zeros(len(means[kept]), *own.shape[1:]).index_add_(0, new_id, own.float())
         fit.probabilities[index] = merged.half()
     fit.optimiser = make_optimiser(fit.generator, fit.config)

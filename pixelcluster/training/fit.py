@@ -190,9 +190,9 @@ class Fit:
             counted = {"rejected": self.refusals.proposals, "refused": self.refusals.images.total()}
             self.history.append({"epoch": len(self.history), **_summary(at.counts, at.log_joint), **counted})
             if at.counts.any():
-                self.update_clusters(at.counts)
                 if isinstance(self.generator, ClusteredGenerator) and self.config.generator.noise == "full":
                     clusters.maximise(self, self.generator)
+                self.update_clusters(at.counts)  # after it, which would take a reseeded cluster back
             at = self.place = Place(at.epoch + 1, visited=at.visited)
         self.place = Place()
 

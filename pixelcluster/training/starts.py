@@ -6,7 +6,6 @@ partition of a nearest-neighbour graph, Ng, Jordan and Weiss, NIPS 2001.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -99,12 +98,7 @@ def _kmeans(points: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[
     return labels.astype(np.int64)
 
 
-def cluster_means(
-    cells: Tensor, labels: Tensor, n_clusters: int, total: Callable[[Tensor], Tensor] = lambda own: own
-) -> Tensor:
-    """Return the mean of the cells (P, D) of each label (P,), (K, D); 0 for a label without cells.
-
-    `total` sums over the processes that share the cells.
-    """
-    sums = total(cells.new_zeros(n_clusters, cells.shape[1]).index_add_(0, labels, cells))
-    return sums / total(torch.bincount(labels, minlength=n_clusters)).clamp_min(1)[:, None]
+def cluster_means(cells: Tensor, labels: Tensor, n_clusters: int) -> Tensor:
+    """Return the mean of the cells (P, D) of each label (P,), (K, D); 0 for a label without cells."""
+    sums = cells.new_zeros(n_clusters, cells.shape[1]).index_add_(0, labels, cells)
+    return sums / torch.bincount(labels, minlength=n_clusters).clamp_min(1)[:, None]

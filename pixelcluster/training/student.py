@@ -24,6 +24,7 @@ from torch.nn import functional
 
 from pixelcluster.config import StudentSettings
 from pixelcluster.data.augment import consistency_pair
+from pixelcluster.seeding import seeded
 from pixelcluster.targets.encoder_weights import load_encoder
 from pixelcluster.training import distributed
 from pixelcluster.training.refusals import ALLOWED, ALLOWED_SHARE, NotFiniteError
@@ -56,8 +57,7 @@ class Student(nn.Module):
         super().__init__()
         self.n_clusters, self.input_scale = n_clusters, settings.input_scale
         self.frozen = settings.pretrained
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)  # segmentation-models-pytorch draws its weights from the global stream
+        with seeded(seed):  # segmentation-models-pytorch draws its weights from the global stream
             self.network = smp.FPN(
                 f"tu-{settings.encoder}",
                 encoder_weights=None,
@@ -163,7 +163,7 @@ class Lessons:
     def run(
         self,
         images: Sequence[NDArray[np.float32]],
-        targets: Sequence[NDArray[np.float32]],
+        targets: Callable[[int], NDArray[np.float32]],
         *,
         deadline: float = math.inf,
         progress: Callable[[int], None] | None = None,
@@ -172,7 +172,8 @@ class Lessons:
 
         Args:
             images: (H, W, 3) float32 in [0, 1].
-            targets: (H, W, K) float32 probabilities; all zero where masked.
+            targets: from the index of an image to (H, W, K) float32 probabilities, all zero where masked; one
+                at a time, as all of them take more memory than anything else.
             deadline: `clock.now()` after which no further step is taken.
             progress: called with the number of steps just taken: 0 after each view, 1 after each step.
 
@@ -230,7 +231,7 @@ class Lessons:
 def _views(
     student: Student,
     images: Sequence[NDArray[np.float32]],
-    targets: Sequence[NDArray[np.float32]],
+    targets: Callable[[int], NDArray[np.float32]],
     n_views: int,
     rng: np.random.Generator,
     device: torch.device,
@@ -245,13 +246,15 @@ def _views(
             group, states = [], []
             for index in order[start : start + at_once]:
                 seed = int(rng.integers(2**31)) if turn else None
-                group.append((images[index], targets[index], seed))
+                group.append((index, seed))
                 states.append(rng.bit_generator.state)
-            made = distributed.spread(group, lambda one: _view(student, *one, device))
+            made = distributed.spread(
+                group, lambda one: _view(student, images[one[0]], targets(one[0]), one[1], device)
+            )
             for view, state in zip(made, states, strict=True):
                 views.append(view)
                 progress(0)
-                n_bytes += sum(2 * level.numel() for level in [*view.inputs, view.target])
+                n_bytes += sum(level.nbytes for level in [*view.inputs, view.target])
                 if n_bytes > _CACHE_BYTES:
                     rng.bit_generator.state = state  # as if the rest of the group had not been drawn
                     return views

@@ -162,6 +162,8 @@ def fit_model(
             snapshots.save(run.step + 1, run_state(run, stack, config, known))
         distributed.agreed(0)  # nobody leaves before it is saved
         raise
+    if run.student is not None and run.student.n_clusters != fit.generator.n_clusters:
+        run.student = None  # clusters were pruned after its lessons, and the time was up
     found = fit.config.model_copy(update={"n_clusters": fit.generator.n_clusters})
     return TrainedModel(found, stack, fit.generator.eval(), fit.prior, run.student, fit.history)
 
@@ -179,7 +181,7 @@ def _fitted_stack(
     stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(device)
 
     def fitted() -> State:
-        stack.fit([image.to(device) for image in images], masks=masks, seed=seed)
+        stack.fit(images, masks=masks, seed=seed)
         return {name: value.cpu() for name, value in stack.state_dict().items()}
 
     if saved is None:
@@ -199,8 +201,12 @@ def _teach(run: Run, fit: Fit, images: Sequence[FloatImage], after: Callable[[in
         run.student = Student(fit.generator.n_clusters, settings, seed=run.seed)
     if run.lessons is None:
         run.lessons = Lessons(run.student, settings, seed=run.seed + run.turn, device=fit.device)
-    labels = [_at_pixels(fit, index, image.shape[:2]) for index, image in enumerate(images)]
-    loss = run.lessons.run(images, labels, deadline=run.deadline, progress=after)
+    loss = run.lessons.run(
+        images,
+        lambda index: _at_pixels(fit, index, images[index].shape[:2]),
+        deadline=run.deadline,
+        progress=after,
+    )
     run.lessons = None
     fit.history.append({"epoch": len(fit.history), "student_loss": loss})
     if run.turn + 1 < settings.rounds:

@@ -18,6 +18,7 @@ from torch import Tensor
 from pixelcluster.baselines.image_level.base import ImageBaseline
 from pixelcluster.data.views import ViewSettings, random_view
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.seeding import seeded
 from pixelcluster.variational.information import Weights
 from pixelcluster.variational.networks import image_trunk
 from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train
@@ -74,8 +75,7 @@ class VariationalClustering(ImageBaseline):
         self._decoded = pixels.shape[1:]
         channels, height, width = pixels.shape[1:]
         settings = self.settings.train
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # torch draws initial weights from the global stream
+        with seeded(self.seed):  # torch draws initial weights from the global stream
             trunk = image_trunk((channels, height, width), _N_FEATURES)
             n_observed = channels * height * width
             self.model_ = MixtureVae(trunk, _N_FEATURES, n_observed, self.n_clusters, settings)

@@ -24,6 +24,7 @@ from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, fi
 from pixelcluster.baselines.per_pixel.loop import Crops, as_tensor
 from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, colour_and_sobel, grow
 from pixelcluster.device import choose_device
+from pixelcluster.seeding import seeded
 from pixelcluster.targets.texture import TextureStack
 from pixelcluster.variational.information import Weights
 from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train
@@ -98,8 +99,7 @@ class PixelVariationalClustering(Baseline):
             [as_tensor([image])[0] for image, _ in seen], masks=[torch.from_numpy(mask) for _, mask in seen]
         )
         stack.to(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)  # torch draws initial weights from the global stream
+        with seeded(self.seed):  # torch draws initial weights from the global stream
             self.model_ = MixtureVae(Trunk(5, _DILATIONS), WIDTH, stack.n_channels, self.n_clusters, settings)
         self.model_.to(device)
         size, batch_size = self.settings.crop, self.settings.batch_size

@@ -7,7 +7,7 @@ import torch
 
 from pixelcluster.config import PriorSettings
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.training.build import covariances, estimate_prior, make_generator, one_hot, start_generator
+from pixelcluster.training.build import estimate_prior, make_generator, one_hot, start_generator
 from tests.synthetic import MEANS, cells, settings
 
 CPU = torch.device("cpu")
@@ -93,18 +93,6 @@ def test_sparsity_prunes_clusters_below_its_share() -> None:
         False,
     ]
     assert (estimate_prior(counts, PriorSettings(sparsity=0.005)).proportions > 0).all()
-
-
-def test_covariances_are_those_of_the_cells_when_there_are_many() -> None:
-    random = torch.Generator().manual_seed(0)
-    scale = torch.tensor([1.0, 0.2])
-    points = torch.cat([torch.randn(20_000, 2, generator=random) * s for s in (scale, scale.flip(0))])
-    labels = torch.arange(2).repeat_interleave(20_000)
-    result = covariances(points, labels, torch.zeros(2, 2), 0.7)
-    torch.testing.assert_close(result[0], torch.diag(scale**2), atol=0.03, rtol=0)
-    torch.testing.assert_close(result[1], torch.diag(scale.flip(0) ** 2), atol=0.03, rtol=0)
-    alone = covariances(points[:1], labels[:1], points[:1].expand(2, 2), 0.7)
-    torch.testing.assert_close(alone[1], 0.49 * torch.eye(2))
 
 
 def test_one_hot() -> None:

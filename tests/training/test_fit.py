@@ -148,6 +148,16 @@ def test_an_empty_cluster_is_put_on_a_cell() -> None:
     assert (points - after[1, :, 0]).abs().sum(1).min() == 0
 
 
+def test_a_reseeded_cluster_stays_where_it_was_put() -> None:
+    images, _ = cells(4)
+    outlier = torch.full((3,), 50.0)
+    images[0].targets[:, 0, 0] = outlier  # the only cell of its cluster, less than a hundredth of a share
+    fit = Fit(images, settings(generator={"noise": "full"}), seed=0, device=CPU)
+    assert (fit.generator.heads[..., 0] - outlier).norm(dim=1).min() < 1e-3
+    fit.run(1)
+    assert (fit.generator.heads[..., 0] - outlier).norm(dim=1).min() > 20
+
+
 @pytest.mark.parametrize("rows", [0, 4])
 def test_learned_number_of_clusters_prunes(rows) -> None:
     images, labels = cells(8, offset=0.0)
@@ -184,6 +194,17 @@ def test_pruned_cells_go_to_the_nearest_cluster() -> None:
         torch.testing.assert_close(fit.probabilities[index].float(), wanted[[0, 1, 3]], atol=1e-3, rtol=0)
     fit.run(1)
     assert math.isfinite(fit.objective)
+
+
+def test_pruning_renumbers_images_that_were_never_visited() -> None:
+    images, _ = cells(2)
+    fit = Fit(images, settings(n_clusters="auto", training={"max_clusters": 4}), seed=0, device=CPU)
+    assert int(fit.chains.get([0])[1].max()) == 3
+    counts = torch.full((8, 4), 100.0)
+    counts[:, 2] = 0
+    fit.update_clusters(counts)
+    assert int(fit.chains.get([0])[1].max()) == 2
+    fit.run(1)
 
 
 def test_the_convolutional_form_says_that_it_cannot_prune() -> None:
@@ -247,7 +268,7 @@ def test_a_loss_that_is_not_finite_once_changes_no_parameter(monkeypatch) -> Non
 
 def test_annealing_halves_sigma() -> None:
     images, _ = cells(2)
-    config = settings(generator={"sigma": 0.4, "sigma_schedule": "annealed"})
+    config = settings(generator={"sigma": 0.4, "sigma_schedule": "annealed", "noise": "isotropic"})
     fit = Fit(images, config, seed=0, device=CPU)
     seen = []
     original = fit.generator.noise.set_sigma

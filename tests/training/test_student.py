@@ -30,7 +30,7 @@ def test_the_student_learns_what_the_chains_say() -> None:
     assert all(torch.equal(a, b) for a, b in zip(student.parameters(), same.parameters(), strict=True))
     steps = []
     lessons = Lessons(student, options, seed=0, device=torch.device("cpu"))
-    loss = lessons.run(images, targets, progress=steps.append)
+    loss = lessons.run(images, targets.__getitem__, progress=steps.append)
     assert loss < 0.5 * np.log(2)
     assert steps == [0] * 8 + [1] * 30  # two views of four images, then the steps
     assert not student.training

@@ -9,6 +9,7 @@ import torch
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.predict import label_image
+from pixelcluster.training.fit import Fit
 from pixelcluster.training.trained import fit_model, prepare
 from tests.synthetic import settings, textures
 
@@ -64,6 +65,25 @@ def test_a_spent_deadline_still_gives_a_model() -> None:
     model = fit_model(images, settings(), device=CPU, deadline=time.monotonic() - 1)
     found, _ = label_image(model, images[0], mode="exact", seed=0, device=CPU)
     assert found.shape == (48, 48)
+
+
+def test_a_student_of_clusters_that_are_gone_is_left_out(monkeypatch) -> None:
+    images, _ = textures(2, side=48)
+    student = {"enabled": True, "rounds": 2, "steps": 2, "views": 1}
+    config = settings(student=student, training={"epochs": 1}, prior={"concentration": None, "sparsity": 0.01})
+    run, runs = Fit.run, []
+
+    def prune_in_the_second_turn(fit: Fit, *args: object, **kwargs: object) -> None:
+        run(fit, *args, **kwargs)
+        runs.append(fit)
+        if len(runs) == 2:
+            fit.update_clusters(torch.tensor([[1000.0, 0.0, 1000.0]]).repeat(8, 1))
+            monkeypatch.setattr("pixelcluster.training.distributed.late", lambda deadline: True)
+
+    monkeypatch.setattr(Fit, "run", prune_in_the_second_turn)
+    model = fit_model(images, config, device=CPU)
+    assert model.generator.n_clusters == model.config.n_clusters == 2
+    assert model.student is None
 
 
 def test_problems_are_named() -> None:

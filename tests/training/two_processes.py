@@ -45,7 +45,7 @@ def learned_encoder() -> dict[str, torch.Tensor]:
     chosen = StudentSettings(**{**STUDENT, "pretrained": False})
     student = Student(3, chosen)
     targets = [np.eye(3, dtype=np.float32)[label] for label in labels]
-    Lessons(student, chosen, seed=0, device=CPU).run(images, targets)
+    Lessons(student, chosen, seed=0, device=CPU).run(images, targets.__getitem__)
     return {name: value.clone().contiguous() for name, value in student.state_dict().items()}
 
 

@@ -11,7 +11,8 @@ from torch.nn import functional
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
 from pixelcluster.baselines.image_level.learning import descend, minibatches, set_rate
-from pixelcluster.baselines.image_level.nets import perceptron, seeded
+from pixelcluster.baselines.image_level.nets import perceptron
+from pixelcluster.seeding import seeded
 
 _N_STYLE = 3
 _WIDTH = 400

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
 from pixelcluster.baselines.image_level.learning import descend, minibatches, set_rate
-from pixelcluster.baselines.image_level.nets import conv_encoder, perceptron, seeded
+from pixelcluster.baselines.image_level.nets import conv_encoder, perceptron
+from pixelcluster.seeding import seeded
 
 _N_FEATURES = 256
 _N_LATENT = 3

@@ -21,8 +21,9 @@ from torch.nn import functional
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
 from pixelcluster.baselines.image_level.learning import descend, minibatches, set_rate
-from pixelcluster.baselines.image_level.nets import conv_encoder, conv_generator, seeded
+from pixelcluster.baselines.image_level.nets import conv_encoder, conv_generator
 from pixelcluster.data.views import ViewSettings, random_view
+from pixelcluster.seeding import seeded
 
 _N_FEATURES = 256
 _N_NOISE = 32

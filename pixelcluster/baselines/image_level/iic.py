@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
 from pixelcluster.baselines.image_level.learning import descend, minibatches, set_rate
-from pixelcluster.baselines.image_level.nets import conv_encoder, seeded
+from pixelcluster.baselines.image_level.nets import conv_encoder
 from pixelcluster.data.views import ViewSettings, random_view
+from pixelcluster.seeding import seeded
 
 _N_FEATURES = 256
 _N_HEADS = 5

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -17,14 +16,6 @@ Shape = tuple[int, int, int]
 _SMALLEST_SIDE = 4
 _WIDTHS = (16, 32, 64)
 _HIDDEN = (300, 300, 600)
-
-
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Draw the weights of networks built inside from a seed; the caller's global stream stays as it was."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
 
 
 def perceptron(widths: Sequence[int], *, normalise: bool = False) -> nn.Sequential:

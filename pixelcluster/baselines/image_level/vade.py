@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from pixelcluster.baselines.image_level.base import ImageBaseline
 from pixelcluster.baselines.image_level.learning import descend, in_batches, minibatches, set_rate, share_of
-from pixelcluster.baselines.image_level.nets import StackedAutoencoder, pretrain, seeded
+from pixelcluster.baselines.image_level.nets import StackedAutoencoder, pretrain
+from pixelcluster.seeding import seeded
 
 _N_CODES = 10
 _MAX_MIXTURE = 20_000

@@ -21,6 +21,7 @@ from torch.nn import functional
 from pixelcluster import clock
 from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
 from pixelcluster.device import choose_device
+from pixelcluster.seeding import seeded
 
 _WIDTH = 32
 _SIDE = 160
@@ -69,8 +70,7 @@ class Kanezaki(PerImageBaseline):
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         segments = torch.from_numpy(slic(small, n_segments=self.n_segments, start_label=0)).to(device)
         pixels = torch.from_numpy(small).permute(2, 0, 1)[None].to(device)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             network = _network().to(device)
         optimiser = torch.optim.SGD(network.parameters(), self.learning_rate, momentum=0.9)
         self.losses_: list[float] = []

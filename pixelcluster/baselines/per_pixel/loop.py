@@ -17,6 +17,7 @@ from pixelcluster.data.augment import photometric_view
 from pixelcluster.data.crops import random_crop
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.seeding import seeded
 from pixelcluster.targets.base import to_grid
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -200,8 +201,7 @@ class TrainedBaseline(Baseline, Generic[Network]):
         usable = filled(images, masks)
         crops = Crops(usable, size=self.crop, batch_size=self.batch_size, seed=self.seed, device=self.device_)
         # Layers know no other stream than the global one, which is put back afterwards.
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             self.network_ = self.build().to(self.device_).train()
         self.losses_ = self.train(crops, deadline)
         self.network_.eval()

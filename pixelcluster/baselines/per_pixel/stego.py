@@ -26,6 +26,7 @@ from pixelcluster.baselines.base import FloatImage, Mask
 from pixelcluster.baselines.per_pixel.encoder_kmeans import EncoderKMeans
 from pixelcluster.baselines.per_pixel.features import feature_rows
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.seeding import seeded
 
 _WIDTH = 70
 _CELLS = 121
@@ -88,8 +89,7 @@ class Stego(EncoderKMeans):
             for own in feature_rows(super().codes, images, self.device_)
             if len(own)
         ]
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.seed)
+        with seeded(self.seed):
             self.head_ = Head(self.stack_.n_channels).to(self.device_)
         self.losses_ = self._train(rows, deadline)
 
