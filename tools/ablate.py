@@ -20,7 +20,8 @@ from pixelcluster.config import load_config
 from pixelcluster.data.coco_stuff import CocoStuff
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.ablation import VariantResult, run_ablation
-from pixelcluster.evaluation.ablation_report import langevin_curve, markdown_table, summarise
+from pixelcluster.evaluation.ablation_report import langevin_points, markdown_table, summarise
+from pixelcluster.evaluation.curves import draw_steps
 from pixelcluster.evaluation.per_pixel import select
 from pixelcluster.evaluation.variants import choose_variants
 from pixelcluster.io.write import atomic_write, check_writable
@@ -75,9 +76,7 @@ def main(
         )
     click.echo(markdown_table(results), nl=False)
     if curve is not None:
-        picture = langevin_curve(results)
-        with atomic_write(curve, overwrite=True) as temporary:
-            picture.save(temporary, "PNG")
+        draw_steps(langevin_points(results), curve)
     failed = [result.variant.name for result in results if result.error]
     if failed:
         raise PixelClusterError(f"variants that failed: {', '.join(failed)}; the lines above say why")

@@ -14,7 +14,8 @@ import click
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.data.image_sets import NAMES, load_image_set
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.evaluation.image_figures import accuracy_by_steps, draw_steps, merges_and_splits
+from pixelcluster.evaluation.curves import draw_steps
+from pixelcluster.evaluation.image_figures import accuracy_by_steps, merges_and_splits
 from pixelcluster.evaluation.options import whole_numbers
 from pixelcluster.io.write import atomic_write, make_folder
 
@@ -53,7 +54,7 @@ def main(
             points = accuracy_by_steps(
                 images, whole_numbers(steps), whole_numbers(seeds), settings, limit=limit_train, tell=tell
             )
-            draw_steps(points, out / "langevin_steps.png")
+            draw_steps([(point["steps"], point["acc"]) for point in points], out / "langevin_steps.png")
             report["figure_3"] = points
         if "5" in figures or not figures:
             report["figure_5"] = merges_and_splits(

@@ -61,31 +61,6 @@ def accuracy_by_steps(
     return reports
 
 
-def draw_steps(reports: Sequence[Report], path: Path) -> None:
-    """Write a PNG of ACC against Langevin steps, a point a seed and a line through the means.
-
-    Raises:
-        PixelClusterError: matplotlib is missing.
-    """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise PixelClusterError("a chart needs matplotlib; pip install 'pixelcluster[plots]'") from error
-    steps = sorted({report["steps"] for report in reports})
-    means = [np.mean([report["acc"] for report in reports if report["steps"] == count]) for count in steps]
-    figure = Figure(figsize=(5, 3.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(range(len(steps)), means, color="#1f6feb")
-    axes.plot(
-        [steps.index(report["steps"]) for report in reports], [report["acc"] for report in reports], "k."
-    )
-    axes.set_xticks(range(len(steps)), [str(count) for count in steps])
-    axes.set_xlabel("Langevin steps")
-    axes.set_ylabel("ACC, % (generator alone)")
-    with atomic_write(path, overwrite=True) as temporary:
-        figure.savefig(temporary, format="png", dpi=120)
-
-
 def merges_and_splits(
     data: ImageSet,
     counts: Sequence[int],

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pixelcluster.baselines.registry import load_method
 from pixelcluster.data.bsds import Bsds
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.regions import RegionScores, connected_regions, score_regions
@@ -39,37 +40,24 @@ class ImageResult:
     seconds: float
 
 
-def _pixelcluster() -> Predict:
-    from pixelcluster.segmenting.alone.single import segment_image
-
-    return lambda image: segment_image(image).label_map
-
-
-def _kmeans() -> Predict:
-    from pixelcluster.baselines.per_image.kmeans import LabKMeans
-
-    return LabKMeans().predict
-
-
-def _felzenszwalb() -> Predict:
-    from pixelcluster.baselines.per_image.felzenszwalb import Felzenszwalb
-
-    return Felzenszwalb().predict
-
-
-def _slic() -> Predict:
-    from pixelcluster.baselines.per_image.slic import SlicMerge
-
-    return SlicMerge().predict
-
-
-# Built on demand: each pulls in another heavy library.
-METHODS: dict[str, Callable[[], Predict]] = {
-    "pixelcluster": _pixelcluster,
-    "felzenszwalb": _felzenszwalb,
-    "slic-merge": _slic,
-    "cv2-kmeans": _kmeans,
+METHODS = {
+    "pixelcluster": "",
+    "felzenszwalb": "per_image/felzenszwalb",
+    "slic-merge": "per_image/slic",
+    "cv2-kmeans": "per_image/kmeans",
+    "kanezaki": "per_image/kanezaki",
 }
+"""What can be compared: the name in a table, and that in `baselines.registry`."""
+
+
+def choose_method(name: str) -> Predict:
+    """Return a method of `METHODS` with its own settings, the same for every image."""
+    if name == "pixelcluster":
+        from pixelcluster.segmenting.alone.single import segment_image
+
+        return lambda image: segment_image(image).label_map
+    predict: Predict = load_method(METHODS[name])().predict
+    return predict
 
 
 def evaluate(

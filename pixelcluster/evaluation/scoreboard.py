@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from pixelcluster import clock
 from pixelcluster.baselines.registry import METHODS, load_method
 from pixelcluster.config import RunConfig, load_config
+from pixelcluster.data.image_sets import NAMES as IMAGE_SETS
+from pixelcluster.data.image_sets import load_image_set
 from pixelcluster.data.labelled import LabelledImage
 from pixelcluster.data.labelled_sets import NAMES as PIXEL_SETS
 from pixelcluster.data.labelled_sets import load_labelled_set
@@ -27,7 +29,6 @@ from pixelcluster.evaluation.published import OURS, PUBLISHED
 from pixelcluster.io.write import atomic_write, make_folder
 
 VARIATIONAL = "variational"
-IMAGE_SETS = ("mnist", "svhn", "svhn-train", "stl10", "stl10-unlabelled", "npz", "class-folders", "digits")
 
 Report = dict[str, Any]
 
@@ -103,6 +104,10 @@ def run_all(
     unknown = [name for name in methods if not name.endswith(".yaml") and name not in known]
     if unknown:
         raise PixelClusterError(f"unknown method {unknown[0]!r}; choose from {', '.join(sorted(known))}")
+    stems = [Path(method).stem for method in methods]
+    twice = [stem for stem in stems if stems.count(stem) > 1]
+    if twice:
+        raise PixelClusterError(f"two methods are called {twice[0]!r}; rename a file of settings")
     files = []
     for own, path in data.items():
         folder = make_folder(output / "runs" / own)
@@ -112,13 +117,15 @@ def run_all(
             for seed in seeds:
                 target = folder / f"{Path(method).stem}-{seed}.json"
                 files.append(target)
-                if _is_done(target, minutes):
+                settings = _settings(method)
+                if _is_done(target, minutes, settings):
                     continue
                 if tell is not None:
                     tell(f"{own}: {method}, seed {seed}")
                 run_one = run_image_level if is_image_level(own) else run_per_pixel
                 with clock.counting_cpu():
                     report = run_one(own, path, method, seed, minutes=minutes, device=device)
+                report["settings"] = settings
                 with atomic_write(target, overwrite=True) as temporary:
                     temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
                 if tell is not None:
@@ -185,8 +192,6 @@ def fit_per_pixel(
 
 def run_image_level(data: str, path: Path, method: str, seed: int, *, minutes: float, device: str) -> Report:
     """Fit an image-level method on training images and score it on test images."""
-    from pixelcluster.data.image_sets import load_image_set
-
     images = load_image_set(data, None if data == "digits" else path)
     n_clusters = len(images.class_names)
     own = method.endswith(".yaml")
@@ -264,9 +269,22 @@ def markdown(entries: Iterable[Entry]) -> str:
     return "\n".join(lines).strip() + "\n"
 
 
-def _is_done(path: Path, minutes: float) -> bool:
-    """Return whether a run with this budget is there."""
-    return path.exists() and _read(path)["minutes"] == minutes
+def _settings(method: str) -> str | None:
+    """Return the text of a method's file of settings; None: it is none."""
+    if not method.endswith(".yaml"):
+        return None
+    try:
+        return Path(method).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PixelClusterError(f"{show_path(method)}: cannot be read; wanted a file of settings") from error
+
+
+def _is_done(path: Path, minutes: float, settings: str | None) -> bool:
+    """Return whether a run with this budget and these settings is there."""
+    if not path.exists():
+        return False
+    report = _read(path)
+    return report["minutes"] == minutes and report.get("settings") == settings
 
 
 def _read(path: Path) -> Report:

@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from pixelcluster.config import RunConfig, parse_config
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation import ablation
 from pixelcluster.evaluation.ablation import RememberedStack, VariantResult, run_ablation
-from pixelcluster.evaluation.ablation_report import langevin_curve, markdown_table, summarise
+from pixelcluster.evaluation.ablation_report import langevin_points, markdown_table, summarise
+from pixelcluster.evaluation.curves import draw_steps
 from pixelcluster.evaluation.per_pixel import fit_and_score
 from pixelcluster.evaluation.variants import Variant, choose_variants
 from pixelcluster.targets.rgb import RgbStack
@@ -114,11 +116,14 @@ def test_figures_are_over_seeds_and_differences_between_equal_seeds():
     assert "| langevin-0 | 59.0 +- 1.0 | -3.0 | 2 |" in markdown_table(results)
 
 
-def test_the_curve_goes_up_with_the_figures():
-    results = results_of({f"langevin-{n}": {0: 50.0 + n, 1: 52.0 + n} for n in (0, 5, 20)})
-    pixels = np.asarray(langevin_curve(results)).astype(int)
-    blue = (pixels[..., 2] - pixels[..., 0]) > 100
-    rows, columns = np.nonzero(blue)
+def test_the_curve_is_drawn_of_the_langevin_variants(tmp_path):
+    pytest.importorskip("matplotlib")
+    results = results_of({"full": {0: 9.0}} | {f"langevin-{n}": {0: 50.0 + n, 1: 52.0 + n} for n in (0, 20)})
+    points = langevin_points(results)
+    assert points == [(0, 50.0), (0, 52.0), (20, 70.0), (20, 72.0)]
+    draw_steps(points, tmp_path / "curve.png")
+    pixels = np.asarray(Image.open(tmp_path / "curve.png").convert("RGB")).astype(int)
+    rows, columns = np.nonzero((pixels[..., 2] - pixels[..., 0]) > 100)
     assert rows[columns == columns.min()].mean() > rows[columns == columns.max()].mean()
     with pytest.raises(PixelClusterError, match="2 numbers of Langevin steps"):
-        langevin_curve(results[:1])
+        draw_steps(points[:2], tmp_path / "curve.png")

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.data.splits import ImageSet
-from pixelcluster.evaluation.image_figures import accuracy_by_steps, draw_steps, merges_and_splits
+from pixelcluster.evaluation.image_figures import accuracy_by_steps, merges_and_splits
 from tests.cluster.conftest import SIDE, planted
 
 SETTINGS = ImageSettings(
@@ -26,16 +25,12 @@ def shapes_set() -> ImageSet:
 
 
 def test_a_point_a_step_count_and_seed(shapes_set: ImageSet, tmp_path: Path) -> None:
-    """Numbers for every fit, and a chart."""
-    pytest.importorskip("matplotlib")
+    """Numbers for every fit."""
     lines: list[str] = []
     points = accuracy_by_steps(shapes_set, [0, 2], [0], SETTINGS, tell=lines.append)
     assert [(point["steps"], point["seed"]) for point in points] == [(0, 0), (2, 0)]
     assert all(33 <= point["acc"] <= 100 for point in points)
     assert len(lines) == 2
-    draw_steps(points, tmp_path / "steps.png")
-    with Image.open(tmp_path / "steps.png") as picture:
-        assert picture.format == "PNG"
 
 
 def test_shares_of_classes_and_a_sheet_a_cluster(shapes_set: ImageSet, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from PIL import Image
 
 from pixelcluster.data.bsds import Bsds
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.evaluation.regions import METHODS, evaluate, summarise
+from pixelcluster.evaluation.regions import choose_method, evaluate, summarise
 
 
 @pytest.fixture
@@ -57,4 +57,4 @@ def test_maps_of_another_size_are_refused(dataset):
 
 @pytest.mark.parametrize("name", ["felzenszwalb", "slic-merge", "cv2-kmeans"])
 def test_the_rivals_run(dataset, name):
-    assert len(evaluate(dataset, {name: METHODS[name]()})[name]) == 2
+    assert len(evaluate(dataset, {name: choose_method(name)})[name]) == 2

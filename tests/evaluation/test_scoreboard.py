@@ -52,6 +52,24 @@ def test_runs_once_and_reads_back(folder: Path, tmp_path: Path) -> None:
     assert {"vade", "hashgan", "variational", "clustered-generator"} <= set(method_names("mnist"))
 
 
+def test_changed_settings_run_again_and_names_must_differ(folder: Path, tmp_path: Path) -> None:
+    """What a run is kept under is the name of its settings, so two of one name would share a file."""
+    config = tmp_path / "mine.yaml"
+    lines: list[str] = []
+    for epochs in (1, 1, 2):
+        config.write_text(
+            "targets: {stack: rgb}\nstudent: {enabled: false}\n"
+            f"training: {{epochs: {epochs}, restarts: 1}}\n",
+            encoding="utf-8",
+        )
+        run_all({"bands": folder}, [str(config)], [0], tmp_path, minutes=1, tell=lines.append)
+    assert len(lines) == 4
+    with pytest.raises(PixelClusterError, match="two methods are called 'mine'"):
+        run_all({"bands": folder}, [str(config), "other/mine.yaml"], [0], tmp_path, minutes=1)
+    with pytest.raises(PixelClusterError, match="two methods are called 'iic'"):
+        run_all({"bands": folder}, ["iic", "some/iic.yaml"], [0], tmp_path, minutes=1)
+
+
 def test_the_tool_writes_table_json_and_chart(folder: Path, tmp_path: Path) -> None:
     """With a configuration of the clustered generator beside a rival."""
     pytest.importorskip("matplotlib")

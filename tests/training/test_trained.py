@@ -70,7 +70,9 @@ def test_a_spent_deadline_still_gives_a_model() -> None:
 def test_a_student_of_clusters_that_are_gone_is_left_out(monkeypatch) -> None:
     images, _ = textures(2, side=48)
     student = {"enabled": True, "rounds": 2, "steps": 2, "views": 1}
-    config = settings(student=student, training={"epochs": 1}, prior={"concentration": None, "sparsity": 0.01})
+    config = settings(
+        student=student, training={"epochs": 1}, prior={"concentration": None, "sparsity": 0.01}
+    )
     run, runs = Fit.run, []
 
     def prune_in_the_second_turn(fit: Fit, *args: object, **kwargs: object) -> None:
