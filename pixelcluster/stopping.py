@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import signal
 import threading
+from dataclasses import dataclass
 from types import FrameType, TracebackType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_MESSAGE = "interrupted"
+CHECKPOINTS = "checkpoints"
+"""Folder in a run's output; it is deleted when the results are written."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -17,7 +21,7 @@ class Interrupted(KeyboardInterrupt):
         message: what was saved, and how to go on.
     """
 
-    def __init__(self, signum: int, message: str = "interrupted") -> None:
+    def __init__(self, signum: int, message: str = _MESSAGE) -> None:
         super().__init__(message)
         self.signum = signum
 
@@ -38,11 +42,13 @@ class StopSignals:
     Attributes:
         received: the signal, or None.
         deferred: whether somebody looks at `received` and ends the program.
+        message: what is said otherwise.
     """
 
     def __init__(self) -> None:
         self.received: int | None = None
         self.deferred = False
+        self.message = _MESSAGE
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopSignals:
@@ -61,4 +67,17 @@ class StopSignals:
         for other in _SIGNALS:
             signal.signal(other, signal.SIG_DFL)
         if not self.deferred:
-            raise Interrupted(number)
+            raise Interrupted(number, self.message)
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """How a run is kept safe.
+
+    Attributes:
+        minutes: between checkpoints.
+        stop: signals that end the run at its next step, once it has something to save.
+    """
+
+    minutes: float = 10.0
+    stop: StopSignals | None = None

@@ -9,14 +9,13 @@ import click
 
 from pixelcluster.cli import params
 from pixelcluster.errors import show_path
+from pixelcluster.stopping import Keeping, StopSignals
 
 
 @click.command("cluster", no_args_is_help=True)
-@click.argument("source", metavar="INPUT")
+@click.argument("source", metavar="INPUT", required=False)
 @params.clusters
-@click.option(
-    "-o", "--output", type=params.PATH, metavar="DIR", required=True, help="Folder for the results."
-)
+@click.option("-o", "--output", type=params.PATH, metavar="DIR", help="Folder for the results.")
 @click.option("--root", type=params.PATH, metavar="PATH", help="Where the data set named INPUT is.")
 @click.option("--predict", "model", type=params.PATH, metavar="MODEL", help="Infer with this model; no fit.")
 @click.option(
@@ -26,22 +25,28 @@ from pixelcluster.errors import show_path
     help="CSV of id,label: images whose cluster is known; the rest follows.",
 )
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Stop learning after this long.")
+@params.checkpoint_every
+@params.resume
 @params.seed
 @params.device
 @params.overwrite
+@params.max_pixels
 @click.pass_context
 def command(
     ctx: click.Context,
-    source: str,
+    source: str | None,
     clusters: int | Literal["auto"] | None,
-    output: Path,
+    output: Path | None,
     root: Path | None,
     model: Path | None,
     labels: Path | None,
     minutes: float | None,
+    checkpoint_every: float,
+    resume: Path | None,
     seed: int,
     device: str,
     overwrite: bool,
+    max_pixels: int,
 ) -> None:
     """Cluster whole images: one cluster an image.
 
@@ -52,32 +57,49 @@ def command(
     embedding), sheets/ (a contact sheet a cluster: most typical first, least certain last), generated.png
     and, after a fit, model/.
 
+    Ctrl-C and SIGTERM finish the step and save; the exit code is 130 or 143. --resume goes on from the newest
+    checkpoint as if nothing had happened, with the input and the settings of the run.
+
     \b
     Examples:
         pixelcluster cluster photos/ -k 8 -o clusters/
         pixelcluster cluster mnist --root mnist.npz -k 10 -o digits/
         pixelcluster cluster new/ --predict clusters/model -o new_clusters/
         pixelcluster cluster photos/ -k 8 --labels few.csv -o clusters/
+        pixelcluster cluster --resume clusters/
     """
     if model is not None and (labels is not None or clusters is not None):
         raise click.UsageError("--predict takes clusters from the model; leave out -k and --labels")
+    if resume is not None:
+        params.check_resumed(ctx, "minutes", "checkpoint_every")
+    elif source is None or output is None:
+        raise click.UsageError("INPUT and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line
-    from pixelcluster.cluster.run import cluster_images
+    from pixelcluster.cluster.run import cluster_images, resume_images
 
+    keeping = Keeping(checkpoint_every, ctx.find_object(StopSignals))
     with live_line() as show:
-        found = cluster_images(
-            source,
-            output,
-            root=root,
-            n_clusters="auto" if clusters is None else clusters,
-            model=model,
-            labels=labels,
-            minutes=minutes,
-            seed=seed,
-            device=device,
-            overwrite=overwrite,
-            progress=show,
-        )
+        if resume is not None:
+            output = resume
+            found = resume_images(resume, minutes=minutes, keeping=keeping, progress=show)
+        else:
+            assert source is not None
+            assert output is not None
+            found = cluster_images(
+                source,
+                output,
+                root=root,
+                n_clusters="auto" if clusters is None else clusters,
+                model=model,
+                labels=labels,
+                minutes=minutes,
+                seed=seed,
+                device=device,
+                overwrite=overwrite,
+                max_pixels=max_pixels,
+                keeping=keeping,
+                progress=show,
+            )
     from pixelcluster.cli.tables import print_image_clusters
 
     print_image_clusters(found.clusters, found.probabilities, found.entropy)

@@ -15,12 +15,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from pixelcluster import clock
+from pixelcluster.cluster.fitting import fit_model
 from pixelcluster.cluster.images import from_array, from_files, from_rows, from_sequence
-from pixelcluster.cluster.model import ImageModel, Mode, fit_model, infer
+from pixelcluster.cluster.model import ImageModel, Mode, infer
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.storage import load_images_model, save_images_model
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.training.snapshots import Snapshots
 
 Images = str | Path | ArrayLike | Sequence[Any]
 Self = TypeVar("Self", bound="ImageCluster")
@@ -70,6 +72,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
         labels: ArrayLike | None = None,
         minutes: float | None = None,
         progress: Callable[[Mapping[str, object]], None] | None = None,
+        snapshots: Snapshots | None = None,
     ) -> Self:
         """Cluster images.
 
@@ -79,9 +82,11 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
             labels: (N,) known labels 0..K-1, -1 where unknown; they clamp y in the Gibbs step.
             minutes: stop learning after about this long.
             progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
+            snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
         Raises:
             PixelClusterError: images or labels that cannot be used, or fewer images than clusters.
+            Interrupted: a signal came; the run is saved.
         """
         settings = self.settings or ImageSettings()
         if self.n_clusters != "auto" and (not isinstance(self.n_clusters, int) or self.n_clusters < 1):
@@ -98,6 +103,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
             known=None if labels is None else _known(labels, len(images), self.n_clusters),
             deadline=math.inf if minutes is None else clock.now() + 60 * minutes,
             progress=progress,
+            snapshots=snapshots,
         )
         self.labels_: NDArray[np.int64] = self.model_.probabilities.argmax(1).numpy()
         return self

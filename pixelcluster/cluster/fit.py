@@ -11,13 +11,14 @@ Algorithm 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster import clock
+from pixelcluster.cluster.batches import Batches
 from pixelcluster.cluster.generators import make_generator
 from pixelcluster.cluster.joint import (
     clamped,
@@ -61,7 +62,12 @@ class ImageFit:
     Attributes:
         generator: G.
         recognition: starts the chains.
+        optimisers: of generator and recognition network.
+        iteration: mini-batches visited, of `iterations`.
+        batches: those to come.
+        random: of what is not random by image and iteration.
         labels: (N,) int64, the last state of y.
+        shares: (K,), running, of the clusters.
         objective: mean log p(x) at the end, nats an image, up to a constant.
         rejected: Langevin proposals that were not finite, so far.
     """
@@ -79,7 +85,7 @@ class ImageFit:
         known: Tensor | None = None,
     ) -> None:
         self.images, self.settings, self.seed, self.device = images, settings, seed, device
-        self._random = torch.Generator().manual_seed(seed)
+        self.random = torch.Generator().manual_seed(seed)
         self.graph = graph or SparseGraph(len(images), torch.zeros(2, 0, dtype=torch.int64), torch.zeros(0))
         self.potts_weight = settings.potts_weight if graph is not None else 0.0
         self.known = torch.full((len(images),), -1) if known is None else known
@@ -87,65 +93,75 @@ class ImageFit:
         channels, side = images.shape[1], settings.generator_side
         self.generator = make_generator(settings, n_clusters, channels, seed).to(device)
         self.labels = (
-            torch.randint(n_clusters, (len(images),), generator=self._random) if labels is None else labels
+            torch.randint(n_clusters, (len(images),), generator=self.random) if labels is None else labels
         )
         self.labels = torch.where(self.known >= 0, self.known, self.labels)
-        self._set_templates(labels is None)
+        for k in range(n_clusters):
+            own = self.images[self.labels == k][:2000]
+            self._set_template(k, own if self.started else own[:0])
         n_chains = n_clusters if settings.chains == "per_cluster" else 1
         self.recognition = Recognition(
             n_chains, self.generator.n_latent, channels, images.shape[-1], seed=seed
         ).to(device)
+        self.optimisers = (
+            torch.optim.Adam(self.generator.parameters(), betas=(0.5, 0.999)),
+            torch.optim.Adam(self.recognition.parameters()),
+        )
         self.sigma = tempered_sigma(settings.sigma, side)
         self.shares = torch.full((n_clusters,), 1 / n_clusters)
         self.objective = -math.inf
         self.rejected = 0
         passes = math.ceil(_PASSES * len(images) / settings.batch_size)
         self.iterations = min(settings.iterations, max(passes, _FEWEST))
+        self.iteration = 0
+        self.batches = Batches(self.graph, settings.batch_size, self.random)
 
-    def run(self, *, deadline: float = math.inf, progress: Progress | None = None) -> None:
-        """Learn until the iterations are done, or `clock.now()` is at the deadline."""
-        templates = self.generator.parameters()
-        optimisers = (
-            (torch.optim.Adam(templates, betas=(0.5, 0.999)), self.settings.template_rate),
-            (torch.optim.Adam(self.recognition.parameters()), self.settings.recognition_rate),
-        )
-        batches, started = self._batches(), clock.now()
-        for iteration in range(self.iterations):
-            share = iteration / self.iterations
-            if clock.now() > deadline:
-                break
-            warm = min(1.0, (iteration + 1) / 50)
+    def run(
+        self,
+        *,
+        deadline: float = math.inf,
+        progress: Progress | None = None,
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Learn until the iterations are done, or `clock.now()` is at the deadline.
+
+        Args:
+            deadline: see above.
+            progress: called now and then.
+            after: called after every iteration.
+        """
+        rates = self.settings.template_rate, self.settings.recognition_rate
+        earlier, started = self.iteration, clock.now()
+        while self.iteration < self.iterations and clock.now() <= deadline:
+            share = self.iteration / self.iterations
+            warm = min(1.0, (self.iteration + 1) / 50)
             falling = 1.0 if share < 0.6 else 0.5 + 0.5 * math.cos(math.pi * (share - 0.6) / 0.4)
-            for optimiser, rate in optimisers:
+            for optimiser, rate in zip(self.optimisers, rates, strict=True):
                 optimiser.param_groups[0]["lr"] = rate * warm * max(falling, 0.02)
             self.generator.unlock(
                 warp=share >= self.settings.warp_from, appearance=share >= self.settings.appearance_from
             )
-            self._visit(next(batches), iteration, share, optimisers[0][0], optimisers[1][0])
-            if progress is not None and iteration % 20 == 19:
-                elapsed = clock.now() - started
+            self._visit(self.batches.next(), share)
+            self.iteration += 1
+            if progress is not None and self.iteration % 20 == 0:
+                pace = (self.iteration - earlier) / (clock.now() - started)
                 progress(
                     {
-                        "step": iteration + 1,
+                        "step": self.iteration,
                         "objective": self.objective,
                         "shares": self.shares.tolist(),
-                        "steps_per_second": (iteration + 1) / elapsed,
+                        "steps_per_second": pace,
                         "rejected": self.rejected,
-                        "seconds_left": elapsed / (iteration + 1) * (self.iterations - iteration - 1),
+                        "seconds_left": (self.iterations - self.iteration) / pace,
                     }
                 )
+            after()
         self.generator.unlock(warp=True, appearance=True)
 
-    def _visit(
-        self,
-        cells: Tensor,
-        iteration: int,
-        share: float,
-        generator_step: torch.optim.Optimizer,
-        recognition_step: torch.optim.Optimizer,
-    ) -> None:
+    def _visit(self, cells: Tensor, share: float) -> None:
         """Move the chains of a mini-batch on and learn from them."""
-        streams = Streams(self.seed, cells.tolist(), iteration, self.device)
+        generator_step, recognition_step = self.optimisers
+        streams = Streams(self.seed, cells.tolist(), self.iteration, self.device)
         seen = self.images[cells].to(self.device).float() / 255
         x = functional.adaptive_avg_pool2d(seen, self.settings.generator_side)
         labels = self.labels[cells].to(self.device)
@@ -184,7 +200,7 @@ class ImageFit:
             evidence = log_evidence(self.generator, x, z, stated, self.sigma)
         held = self.started and share < self.settings.hold_until
         if not held:
-            labels = self._gibbs(cells, evidence, iteration, share)
+            labels = self._gibbs(cells, evidence, share)
         self.generator.requires_grad_(True)
         own = z[:, 0] if shared else z[torch.arange(len(cells)), labels]
         residual = x - self.generator.mean(own, labels)
@@ -194,9 +210,9 @@ class ImageFit:
         if share < self.settings.latents_from and isinstance(self.generator, TransformGenerator):
             self.generator.latent_mean.grad = self.generator.latent_scale.grad = None
         generator_step.step()
-        self._keep_count(labels, evidence, iteration, share)
+        self._keep_count(labels, evidence, share)
 
-    def _gibbs(self, cells: Tensor, evidence: Tensor, iteration: int, share: float) -> Tensor:
+    def _gibbs(self, cells: Tensor, evidence: Tensor, share: float) -> Tensor:
         """Draw the labels of a mini-batch given all others, store and return them."""
         cooled = self.settings.cooled_at
         tempering = 1.0
@@ -210,7 +226,7 @@ class ImageFit:
         evidence = clamped(evidence.cpu(), self.known[cells])
         prior = LabelPrior(proportions, potts_weight=self.potts_weight)
         label_map, _ = gibbs.sweep(
-            Streams(self.seed, ["labels"], iteration),
+            Streams(self.seed, ["labels"], self.iteration),
             self.labels[None],
             lambda label_map, chosen: evidence.T[None],
             prior,
@@ -220,48 +236,27 @@ class ImageFit:
         self.labels = label_map[0]
         return self.labels[cells].to(self.device)
 
-    def _keep_count(self, labels: Tensor, evidence: Tensor, iteration: int, share: float) -> None:
+    def _keep_count(self, labels: Tensor, evidence: Tensor, share: float) -> None:
         """Update shares and objective; put empty clusters of a random start onto images."""
         counts = torch.bincount(labels.cpu(), minlength=len(self.shares)) / len(labels)
         self.shares = _MEMORY * self.shares + (1 - _MEMORY) * counts
         value = float(torch.logsumexp(evidence.cpu() + self.shares.log(), dim=1).mean())
         first = self.objective == -math.inf
         self.objective = value if first else _MEMORY * self.objective + (1 - _MEMORY) * value
-        if self.started or share > self.settings.cooled_at or iteration % 100 != 99:
+        if self.started or share > self.settings.cooled_at or self.iteration % 100 != 99:
             return
         for k in (self.shares < _EMPTY / len(self.shares)).nonzero().flatten().tolist():
             if isinstance(self.generator, TransformGenerator):
-                self.generator.set_template(k, self._random_target())
+                self._set_template(k, self.images[:0])
                 self.shares[k] = 1 / len(self.shares)
         self.shares = self.shares / self.shares.sum()
 
-    def _random_target(self) -> Tensor:
-        """Return a random image as the generator sees it, (C, R, R)."""
-        index = int(torch.randint(len(self.images), (1,), generator=self._random))
-        image = self.images[index].to(self.device).float() / 255
-        return functional.adaptive_avg_pool2d(image, self.settings.generator_side)
-
-    def _set_templates(self, random: bool) -> None:
-        """Start each template at the mean of its images, or at a random image."""
+    def _set_template(self, k: int, images: Tensor) -> None:
+        """Make a cluster's template the mean of images (n, C, S, S); where n is 0, a random image."""
         if not isinstance(self.generator, TransformGenerator):
             return
-        for k in range(self.generator.n_clusters):
-            own = self.images[self.labels == k][:2000]
-            if random or not len(own):
-                self.generator.set_template(k, self._random_target())
-            else:
-                mean = own.to(self.device).float().mean(0) / 255
-                self.generator.set_template(
-                    k, functional.adaptive_avg_pool2d(mean, self.settings.generator_side)
-                )
-
-    def _batches(self) -> Iterator[Tensor]:
-        """Yield mini-batches of cells of one colour each, pass after pass."""
-        size = self.settings.batch_size
-        while True:
-            batches = []
-            for _, cells in self.graph.colours:
-                order = torch.randperm(len(cells), generator=self._random)
-                batches += list(torch.split(cells[order], size))
-            for index in torch.randperm(len(batches), generator=self._random).tolist():
-                yield batches[index]
+        if not len(images):
+            index = int(torch.randint(len(self.images), (1,), generator=self.random))
+            images = self.images[index : index + 1]
+        mean = images.to(self.device).float().mean(0) / 255
+        self.generator.set_template(k, functional.adaptive_avg_pool2d(mean, self.settings.generator_side))

@@ -13,8 +13,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
-from pixelcluster.io.read import ImageLike, list_images, read_image
+from pixelcluster.data.folder import read_images
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.read import ImageLike, read_image
 
 Array = NDArray[Any]
 
@@ -56,7 +58,9 @@ def from_rows(rows: Array, low: float, high: float, side: int) -> Tensor:
     return from_array(scaled.reshape(len(rows), *shape), side)
 
 
-def from_files(inputs: Sequence[Path], side: int) -> tuple[Tensor, list[Path], list[tuple[Path, str]]]:
+def from_files(
+    inputs: Sequence[Path], side: int, *, max_pixels: int = MAX_PIXELS
+) -> tuple[Tensor, list[Path], list[tuple[Path, str]]]:
     """Return images (N, C, S, S) uint8 of files and folders, their paths, and what was left out and why.
 
     Images are grey where all are grey, else colour. Mixed sizes are resized, with a note.
@@ -64,19 +68,12 @@ def from_files(inputs: Sequence[Path], side: int) -> tuple[Tensor, list[Path], l
     Raises:
         PixelClusterError: no image can be read.
     """
-    kept, images, failures, sizes = [], [], [], set()
-    for path in list_images(inputs):
-        try:
-            image = read_image(path)
-        except PixelClusterError as error:
-            failures.append((path, str(error)))
-            continue
+    failures: list[tuple[Path, str]] = []
+    kept, images, sizes = [], [], set()
+    for path, image in read_images(inputs, failures, max_pixels=max_pixels):
         sizes.add(image.shape[:2])
         kept.append(path)
         images.append(squared(np.round(image * 255).astype(np.uint8), side))
-    if not images:
-        reason = f"; first: {failures[0][1]}" if failures else ""
-        raise PixelClusterError(f"no readable image in {', '.join(map(show_path, inputs))}{reason}")
     if len(sizes) > 1:
         warnings.warn(
             f"images have {len(sizes)} different sizes; all are brought to {side} x {side} pixels",

@@ -9,7 +9,7 @@ import torch
 import yaml
 from pydantic import ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from pixelcluster.cluster.generators import make_generator
@@ -20,14 +20,15 @@ from pixelcluster.cluster.settings import MOST_CLUSTERS, ImageSettings
 from pixelcluster.cluster.student import Student
 from pixelcluster.config import read_yaml
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.write import atomic_write, make_folder
+from pixelcluster.io.write import atomic_set, make_folder
+from pixelcluster.training.state_file import save_tensors
 
 SETTINGS, WEIGHTS = "cluster.yaml", "model.safetensors"
 _GRAPH = ("mean", "axes", "places", "radii", "edges", "weights")
 
 
 def save_images_model(model: ImageModel, folder: str | Path) -> None:
-    """Write a model, each file whole or not at all.
+    """Write a model: whole, or not at all.
 
     Raises:
         PixelClusterError: the folder cannot be written.
@@ -52,15 +53,11 @@ def save_images_model(model: ImageModel, folder: str | Path) -> None:
     }
     if model.graph is not None:
         tensors |= {f"graph.{name}": getattr(model.graph, name) for name in _GRAPH}
-    with atomic_write(path / WEIGHTS, overwrite=True) as temporary:
-        save_file(
-            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
-            temporary,
-            metadata={"format": "pixelcluster-images"},
-        )
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     values = {"channels": model.channels, **model.settings.model_dump(mode="json")}
-    with atomic_write(path / SETTINGS, overwrite=True) as temporary:
-        temporary.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+    with atomic_set(path, (SETTINGS, WEIGHTS)) as (settings, weights):
+        save_tensors(tensors, weights, {"format": "pixelcluster-images"})
+        settings.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
 def load_images_model(folder: str | Path, device: torch.device) -> ImageModel:

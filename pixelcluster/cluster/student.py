@@ -51,6 +51,7 @@ class Student(nn.Module):
             for layer in self.modules():
                 if isinstance(layer, (nn.Conv2d, nn.Linear)):
                     layer.weight.normal_(0, (2 / layer.weight[0].numel()) ** 0.5, generator=random)
+            self.head.bias.zero_()  # torch draws it from the global stream
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits."""

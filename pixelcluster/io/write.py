@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from pixelcluster.errors import PixelClusterError, show_path
@@ -58,6 +58,30 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
             f"{show_path(target)}: cannot be written ({reason}); choose another folder with -o or free this "
             "one"
         ) from None
+
+
+@contextmanager
+def atomic_set(folder: Path, names: tuple[str, ...]) -> Iterator[list[Path]]:
+    """Write files that belong together: all of them change, or none.
+
+    A process killed among the renames leaves a set without its first file, not new files beside old ones.
+
+    Args:
+        folder: of the files; existing ones are replaced.
+        names: of the files.
+
+    Yields:
+        The temporaries' paths, see `atomic_write`.
+
+    Raises:
+        PixelClusterError: the folder is missing, read-only or full.
+    """
+    with ExitStack() as stack:  # closes the other way round: the first file gets its name last
+        paths = [stack.enter_context(atomic_write(folder / name, overwrite=True)) for name in names]
+        yield paths
+        for temporary in paths:
+            flush(temporary)  # a full disk shows here, while the old set is whole
+        (folder / names[0]).unlink(missing_ok=True)
 
 
 def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

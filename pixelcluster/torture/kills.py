@@ -1,9 +1,10 @@
-"""SIGKILL at random moments of train and segment; SIGTERM and Ctrl-C; what is on the disk afterwards."""
+"""SIGKILL at random moments of train, cluster and segment; SIGTERM and Ctrl-C; what is left on the disk."""
 
 from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,32 +20,52 @@ N_IMAGES = 6
 
 
 def kills_section(count: int, seed: int = 0) -> list[Row]:
-    """Kill `count` trainings, resuming each from the last, and half as many segmentations."""
-    with TemporaryDirectory() as folder:
-        return [_train(Path(folder), count, seed), _segment(Path(folder), max(1, count // 2), seed)]
+    """Kill `count` trainings, resuming each from the last, half as many clusterings and segmentations."""
+    with TemporaryDirectory() as name:
+        folder, half = Path(name), max(1, count // 2)
+        pictures = write_pictures(folder / "pictures", N_IMAGES)[0].parent
+
+        def cluster(output: Path, checkpoint_every: float) -> list[object]:
+            options = ["-o", output, "--checkpoint-every", checkpoint_every, "--overwrite"]
+            return ["cluster", pictures, "-k", 2, *options]
+
+        def train(output: Path, checkpoint_every: float) -> list[object]:
+            return train_arguments(pictures, output, checkpoint_every=checkpoint_every)
+
+        return [
+            _resumed(train, "model.safetensors", folder / "train", count, seed),
+            _resumed(cluster, "model/model.safetensors", folder / "cluster", half, seed),
+            _segment(folder, half, seed),
+        ]
 
 
-def _train(folder: Path, count: int, seed: int) -> Row:
-    """Kill the same run again and again; at the end its model must be that of a run left alone."""
+def _resumed(
+    begin: Callable[[Path, float], list[object]], weights: str, folder: Path, count: int, seed: int
+) -> Row:
+    """Kill the same run again and again; at the end its model must be that of a run left alone.
+
+    Args:
+        begin: arguments that begin a run, from its output folder and the minutes between checkpoints.
+        weights: file of the model in the output folder.
+        folder: of the outputs.
+        count: kills.
+        seed: of the moments.
+    """
     from pixelcluster.training.snapshots import find, read_newest
 
     random, findings = np.random.default_rng(seed), list[str]()
-    pictures = write_pictures(folder / "pictures", N_IMAGES)[0].parent
     expected = folder / "expected"
-    code, errors = finish(start(train_arguments(pictures, expected, checkpoint_every=60)))
+    command = begin(expected, 60)[0]
+    code, errors = finish(start(begin(expected, 60)))
     if code:
-        raise PixelClusterError(f"training the small model failed: {errors.strip()}")
-    wanted = (expected / "model.safetensors").read_bytes()
+        raise PixelClusterError(f"{command} of the small pictures failed: {errors.strip()}")
+    wanted = (expected / weights).read_bytes()
     output, step, survived, ended, equal = folder / "killed", 0, 0, 0, 0
 
     for index in range(count):
         checkpoints = output / "checkpoints"
         begun = bool(find(checkpoints))
-        process = start(
-            ["train", "--resume", output, "--checkpoint-every", 0]
-            if begun
-            else train_arguments(pictures, output)
-        )
+        process = start([command, "--resume", output, "--checkpoint-every", 0] if begun else begin(output, 0))
         before = find(checkpoints)[:1]
         if random.random() < 0.8:  # most moments of interest come after the imports
             wait_until(partial(_moved_on, checkpoints, before), process)
@@ -53,11 +74,11 @@ def _train(folder: Path, count: int, seed: int) -> Row:
             time.sleep(float(random.uniform(0, 3)))
         code, errors = kill(process)
         problems = damaged_files(output) if output.exists() else []
-        # Settings without checkpoints: the model is whole, the kill came too late or among the samples.
-        whole = not find(checkpoints) and (output / "config.yaml").exists()
+        # A model without checkpoints: it is whole, the kill came too late or among the samples.
+        whole = not find(checkpoints) and (output / weights).exists()
         if code == 0 or (code == -signal.SIGKILL and whole):
             ended += 1
-            if (output / "model.safetensors").read_bytes() == wanted:
+            if (output / weights).read_bytes() == wanted:
                 equal += 1
             else:
                 problems.append("the model differs from that of a run left alone")
@@ -72,15 +93,14 @@ def _train(folder: Path, count: int, seed: int) -> Row:
         survived += not problems
         findings += [f"kill {index}: {problem}" for problem in problems]
     if find(output / "checkpoints"):
-        code, errors = finish(start(["train", "--resume", output]))
-        same = code == 0 and (output / "model.safetensors").read_bytes() == wanted
+        code, errors = finish(start([command, "--resume", output]))
+        same = code == 0 and (output / weights).read_bytes() == wanted
         ended, equal = ended + 1, equal + same
         if not same:
             findings.append(f"the last resume: code {code}, {errors.strip()[-300:]}")
     result = f"{survived}/{count} survived; {equal} of {ended} runs ended in the bytes of one left alone"
-    return Row(
-        "kills", "SIGKILL of train, resumed each time", result, "all", not findings, tuple(findings[:9])
-    )
+    what = f"SIGKILL of {command}, resumed each time"
+    return Row("kills", what, result, "all", not findings, tuple(findings[:9]))
 
 
 def _segment(folder: Path, count: int, seed: int) -> Row:

@@ -118,13 +118,12 @@ def _npz_samples() -> list[bytes]:
 
 def _read_image(path: Path, content: bytes) -> None:
     from pixelcluster.io.describe import describe
-    from pixelcluster.io.label_map import read_label_map, read_label_palette
+    from pixelcluster.io.label_map import read_label_file
     from pixelcluster.io.read import read_image
 
     path.write_bytes(content)
     with suppress(PixelClusterError):
-        read_label_map(path)
-        read_label_palette(path)
+        read_label_file(path)
     with suppress(PixelClusterError):
         describe(path)
     image = read_image(path)
@@ -134,13 +133,12 @@ def _read_image(path: Path, content: bytes) -> None:
 
 def _read_npz(path: Path, content: bytes) -> None:
     from pixelcluster.io.describe import describe
-    from pixelcluster.io.label_map import read_label_map, read_label_palette
+    from pixelcluster.io.label_map import read_label_file
 
     path.write_bytes(content)
-    for read in (read_label_palette, describe):
-        with suppress(PixelClusterError):
-            read(path)
-    read_label_map(path)
+    with suppress(PixelClusterError):
+        describe(path)
+    read_label_file(path)
 
 
 def _scribble_samples() -> list[bytes]:

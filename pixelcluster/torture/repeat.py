@@ -61,10 +61,10 @@ class Watched(Snapshots):
     Args:
         folder: of the checkpoints.
         state: to go on from.
-        stop_at: step to stop after; 0: none.
+        stop_at: step to stop after; None: none.
     """
 
-    def __init__(self, folder: Path, state: State | None = None, stop_at: int = 0) -> None:
+    def __init__(self, folder: Path, state: State | None = None, stop_at: int | None = None) -> None:
         super().__init__(folder, every=1e9, caller={}, state=state, stop=StopSignals())
         self.stop_at, self.seen = stop_at, dict[int, str]()
 

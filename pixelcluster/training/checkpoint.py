@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +15,7 @@ from torch import nn
 
 from pixelcluster.config import dump_config, load_config
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.write import atomic_write, flush, make_folder
+from pixelcluster.io.write import atomic_set, make_folder
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
@@ -60,18 +59,10 @@ def save_model(model: TrainedModel, folder: str | Path) -> None:
     tensors["prior.proportions"] = model.prior.proportions.cpu()
     if model.prior.rows is not None:
         tensors["prior.rows"] = model.prior.rows.cpu()
-    with ExitStack() as stack:  # closes the other way round: the settings get their name last
-        config, metrics, weights = (
-            stack.enter_context(atomic_write(path / name, overwrite=True))
-            for name in (CONFIG, METRICS, WEIGHTS)
-        )
+    with atomic_set(path, (CONFIG, METRICS, WEIGHTS)) as (config, metrics, weights):
         save_tensors(tensors, weights, {"format": "pixelcluster"})
         metrics.write_text("".join(json.dumps(entry) + "\n" for entry in model.history), encoding="utf-8")
         config.write_text(dump_config(model.config), encoding="utf-8")
-        for temporary in (weights, metrics, config):
-            flush(temporary)  # a full disk shows here, while the old model is whole
-        # A process killed among the renames leaves no model rather than new weights under old settings.
-        (path / CONFIG).unlink(missing_ok=True)
 
 
 def load_model(folder: str | Path, device: torch.device) -> TrainedModel:

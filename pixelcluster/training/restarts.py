@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import torch
 
@@ -14,9 +15,20 @@ from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Fit, Progress
 
 
+class Judged(Protocol):
+    """A fit."""
+
+    @property
+    def objective(self) -> float:
+        """The higher, the better."""
+
+
+AnyFit = TypeVar("AnyFit", bound=Judged)
+
+
 @dataclass
-class Restarts:
-    """How far `best_fit` got.
+class Restarts(Generic[AnyFit]):
+    """How far `best_of` got.
 
     Attributes:
         done: starts done.
@@ -25,8 +37,39 @@ class Restarts:
     """
 
     done: int = 0
-    fit: Fit | None = None
-    best: Fit | None = None
+    fit: AnyFit | None = None
+    best: AnyFit | None = None
+
+
+def best_of(
+    count: int,
+    start: Callable[[int], AnyFit],
+    learn: Callable[[AnyFit], None],
+    *,
+    seed: int,
+    deadline: float = math.inf,
+    at: Restarts[AnyFit],
+) -> AnyFit:
+    """Return the fit with the highest objective of several.
+
+    Args:
+        count: starts.
+        start: makes a fit from a seed.
+        learn: runs a fit to its end.
+        seed: of all starts.
+        deadline: `clock.now()` after which no further start is tried.
+        at: where to go on; it is moved along, so that `learn` can save it.
+    """
+    while at.best is None or at.done < count:
+        if at.fit is None:
+            at.fit = start(seed * 1000 + at.done)
+        learn(at.fit)
+        if at.best is None or at.fit.objective > at.best.objective:
+            at.best = at.fit
+        at.fit, at.done = None, at.done + 1
+        if distributed.late(deadline):
+            at.done = count
+    return at.best
 
 
 def best_fit(
@@ -37,7 +80,7 @@ def best_fit(
     device: torch.device,
     deadline: float = math.inf,
     progress: Progress | None = None,
-    at: Restarts | None = None,
+    at: Restarts[Fit] | None = None,
 ) -> Fit:
     """Return the fit with the highest objective of `training.restarts`, each from its own start.
 
@@ -53,14 +96,11 @@ def best_fit(
     Raises:
         PixelClusterError: see `Fit`.
     """
-    at = at or Restarts()
-    while at.best is None or at.done < config.training.restarts:
-        if at.fit is None:
-            at.fit = Fit(images, config, seed=seed * 1000 + at.done, device=device)
-        at.fit.run(config.training.epochs, deadline=deadline, progress=progress)
-        if at.best is None or at.fit.objective > at.best.objective:
-            at.best = at.fit
-        at.fit, at.done = None, at.done + 1
-        if distributed.late(deadline):
-            at.done = config.training.restarts
-    return at.best
+    return best_of(
+        config.training.restarts,
+        lambda own_seed: Fit(images, config, seed=own_seed, device=device),
+        lambda fit: fit.run(config.training.epochs, deadline=deadline, progress=progress),
+        seed=seed,
+        deadline=deadline,
+        at=at or Restarts(),
+    )

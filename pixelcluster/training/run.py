@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import BaseModel
 from torch import Tensor
 
 from pixelcluster import clock
@@ -46,7 +47,7 @@ class Run:
     """
 
     seed: int
-    starts: Restarts = field(default_factory=Restarts)
+    starts: Restarts[Fit] = field(default_factory=Restarts)
     turn: int = 0
     student: Student | None = None
     lessons: Lessons | None = None
@@ -67,10 +68,7 @@ def run_state(run: Run, stack: TargetStack, config: RunConfig, images: Tensor) -
     fit, best, student = run.starts.fit, run.starts.best, run.student
     now = clock.now()
     return {
-        "config": config.model_dump(mode="json"),
-        "seed": run.seed,
-        "made_with": _made_with(),
-        "images": images,
+        **identity(config, run.seed, images),
         "stack": stack.state_dict(),
         "starts": {
             "done": run.starts.done,
@@ -124,7 +122,17 @@ def restore_run(
     return run
 
 
-def check_same_run(state: State, config: RunConfig, seed: int, images: Tensor) -> None:
+def identity(config: BaseModel, seed: int, images: Tensor) -> State:
+    """Return the part of a state that `check_same_run` compares; its arguments are the same."""
+    return {
+        "config": config.model_dump(mode="json"),
+        "seed": seed,
+        "made_with": _made_with(),
+        "images": images,
+    }
+
+
+def check_same_run(state: State, config: BaseModel, seed: int, images: Tensor) -> None:
     """Refuse to go on with other settings or other images than a run began with.
 
     Warns:
@@ -133,7 +141,7 @@ def check_same_run(state: State, config: RunConfig, seed: int, images: Tensor) -
     Raises:
         PixelClusterError: as said; the first image that differs is named.
     """
-    if RunConfig.model_validate(state["config"]) != config or int(state["seed"]) != seed:
+    if type(config).model_validate(state["config"]) != config or int(state["seed"]) != seed:
         raise PixelClusterError("the run was begun with other settings or another seed; give the same ones")
     if state["made_with"] != _made_with():
         warnings.warn(
@@ -160,7 +168,9 @@ def _made_with() -> dict[str, object]:
     return {"torch": str(torch.__version__), "threads": torch.get_num_threads(), **processes}
 
 
-def fingerprints(images: Sequence[NDArray[np.float32]], masks: Sequence[NDArray[np.bool_]] | None) -> Tensor:
+def fingerprints(
+    images: Sequence[NDArray[np.generic]], masks: Sequence[NDArray[np.bool_]] | None = None
+) -> Tensor:
     """Return a number for each image and mask, (N,) int64, that tells whether they are the same."""
     numbers = []
     for index, image in enumerate(images):

@@ -28,6 +28,7 @@ class Snapshots:
         caller: JSON facts to keep beside the state, under "caller".
         state: a state the run goes on from.
         stop: signals to end on; None: nothing but the clock matters.
+        command: the one that goes on with the run by --resume.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class Snapshots:
         caller: dict[str, Any],
         state: State | None = None,
         stop: StopSignals | None = None,
+        command: str = "train",
     ) -> None:
         self.folder, self.every, self.caller, self.state, self.stop = folder, every, caller, state, stop
+        self.command = command
         self._due = time.monotonic() + every
 
     def after_step(self, step: int, describe: Callable[[], State]) -> None:
@@ -61,10 +64,29 @@ class Snapshots:
             self.save(step, describe())
         if signum:
             distributed.agreed(0)  # nobody leaves before the state is saved: torchrun would end the others
-            folder = show_path(self.folder.parent)
-            raise Interrupted(
-                signum, f"stopped, saved at step {step}; go on with: pixelcluster train --resume {folder}"
-            )
+            raise Interrupted(signum, self._stopped_at(step))
+
+    def settle(self, step: int, state: State) -> None:
+        """Save a state from which the rest of the run is done again; a signal ends that rest at once.
+
+        Args:
+            step: number of the last step taken.
+            state: the last one to save.
+
+        Raises:
+            Interrupted: a signal came before.
+            PixelClusterError: the checkpoint cannot be written; earlier ones are intact.
+        """
+        self.save(step, state)
+        if self.stop is not None:
+            self.stop.deferred, self.stop.message = False, self._stopped_at(step)
+            if self.stop.received is not None:
+                raise Interrupted(self.stop.received, self.stop.message)
+
+    def _stopped_at(self, step: int) -> str:
+        """Return what a run says that stops."""
+        folder = show_path(self.folder.parent)
+        return f"stopped, saved at step {step}; go on with: pixelcluster {self.command} --resume {folder}"
 
     def save(self, step: int, state: State) -> None:
         """Write a checkpoint and delete the oldest beyond the number kept.
@@ -105,7 +127,7 @@ def read_newest(folder: Path) -> State:
         except PixelClusterError as error:
             warnings.warn(str(error), PixelClusterWarning, stacklevel=2)
     raise PixelClusterError(
-        f"{show_path(folder)}: holds no checkpoint to resume from; start the training again without --resume"
+        f"{show_path(folder)}: holds no checkpoint to resume from; start again without --resume"
     )
 
 

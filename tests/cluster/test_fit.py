@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
 from pixelcluster.cluster.fit import ImageFit
+from pixelcluster.cluster.fitting import fit_model
 from pixelcluster.cluster.images import from_array
-from pixelcluster.cluster.model import fit_model, infer
+from pixelcluster.cluster.model import infer
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
 from tests.cluster.conftest import SIDE, planted

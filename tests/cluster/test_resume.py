@@ -1,0 +1,165 @@
+"""A clustering that is stopped after any step and resumed passes through the states of one that is not."""
+
+from __future__ import annotations
+
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from pixelcluster import clock
+from pixelcluster.cluster import fitting
+from pixelcluster.cluster.fitting import fit_model
+from pixelcluster.cluster.images import from_array
+from pixelcluster.cluster.model import ImageModel
+from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.stopping import Interrupted, StopSignals
+from pixelcluster.torture.repeat import Watched, digest
+from pixelcluster.training.snapshots import Snapshots, find, read_newest
+from tests.cluster.conftest import SIDE, planted
+
+CPU = torch.device("cpu")
+IMAGES = from_array(planted(36)[0], SIDE)
+KNOWN = torch.where(torch.arange(36) < 6, torch.arange(36) % 3, -1)
+RUNS: dict[str, dict[str, Any]] = {
+    "graph": {"iterations": 20},
+    "restarts": {"start": "random", "restarts": 2, "iterations": 12},
+    "pruning": {"n_clusters": "auto", "max_clusters": 5, "iterations": 12},
+    "shared": {"start": "random", "chains": "shared", "iterations": 12},
+}
+
+
+def settings(**changes: object) -> ImageSettings:
+    small = {"n_clusters": 3, "side": SIDE, "generator_side": 8, "n_factors": 2, "batch_size": 8}
+    return ImageSettings.model_validate({**small, "student_epochs": 2, **changes})
+
+
+def fit(name: str, snapshots: Snapshots | None = None, **options: Any) -> ImageModel:
+    given = {"images": IMAGES, "settings": settings(**RUNS[name]), "seed": 3, "known": None} | options
+    return fit_model(given.pop("images"), given.pop("settings"), device=CPU, snapshots=snapshots, **given)
+
+
+def everything(model: ImageModel) -> str:
+    parts = (model.generator, model.recognition, model.student)
+    return digest(
+        [[part.state_dict() for part in parts], model.probabilities, model.latents, model.objective]
+    )
+
+
+def stopped(folder: Path, name: str = "graph", at: int = 3, **options: Any) -> None:
+    with pytest.raises(Interrupted):
+        fit(name, Watched(folder, stop_at=at), **options)
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_resumed_at_random_steps_every_state_and_the_model_are_the_same(name: str, tmp_path: Path) -> None:
+    whole = Watched(tmp_path / "whole")
+    expected = everything(fit(name, whole))
+    assert everything(fit(name)) == expected  # saving changes nothing
+    for stop_at in random.Random(name).sample(range(1, max(whole.seen)), 2):
+        folder = tmp_path / str(stop_at)
+        stopped(folder, name, stop_at)
+        torch.manual_seed(stop_at)  # the global stream is not what was drawn from
+        resumed = Watched(folder, read_newest(folder))
+        assert everything(fit(name, resumed)) == expected, stop_at
+        assert {step: own for step, own in whole.seen.items() if step >= stop_at} == resumed.seen
+
+
+def test_a_signal_while_the_student_learns_ends_the_run_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = everything(fit("graph"))
+    snapshots = Snapshots(tmp_path / "c", every=1e9, caller={}, command="cluster")
+    monkeypatch.setattr(fitting, "fit_student", lambda *a, **k: signal.raise_signal(signal.SIGTERM))
+    with StopSignals() as snapshots.stop, pytest.raises(Interrupted) as caught:
+        fit("graph", snapshots)
+    assert caught.value.exit_code == 143
+    assert str(caught.value) == (
+        f"stopped, saved at step 20; go on with: pixelcluster cluster --resume {tmp_path}"
+    )
+    monkeypatch.undo()
+    resumed = Watched(tmp_path / "c", read_newest(tmp_path / "c"))
+    assert everything(fit("graph", resumed)) == expected
+    assert [*resumed.seen] == [20]  # the fit itself is not done again
+
+
+def test_a_start_by_the_network_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    class Network:
+        def __init__(self, n_clusters: int, **options: object) -> None:
+            made.append(n_clusters)
+
+        def fit(self, pixels: object) -> Network:
+            return self
+
+        def predict(self, pixels: np.ndarray) -> np.ndarray:
+            return np.arange(len(pixels)) % 3
+
+    monkeypatch.setattr(fitting, "VariationalClustering", Network)
+    options = {"settings": settings(start="network", iterations=8)}
+    stopped(tmp_path, at=1, **options)
+    fit("graph", Watched(tmp_path, read_newest(tmp_path)), **options)
+    assert made == [3]
+
+
+def test_what_was_left_of_the_time_is_left_after_a_resume(tmp_path: Path) -> None:
+    stopped(tmp_path, deadline=clock.now() + 1000)
+    state = read_newest(tmp_path)
+    assert 900 < state["seconds_left"] < 1000
+    late = Watched(tmp_path, state | {"seconds_left": -1.0})
+    fit("graph", late)
+    assert [*late.seen] == [3]
+    fit("graph", again := Watched(tmp_path, state | {"seconds_left": -1.0}), deadline=clock.now() + 1000)
+    assert max(again.seen) == 20
+
+
+def test_other_images_settings_seeds_or_labels_are_refused(tmp_path: Path) -> None:
+    stopped(tmp_path, known=KNOWN)
+
+    def resume(**options: object) -> None:
+        fit("graph", Watched(tmp_path, read_newest(tmp_path)), **({"known": KNOWN} | options))
+
+    changed = IMAGES.clone()
+    changed[2, 0, 0, 0] += 1
+    with pytest.raises(PixelClusterError, match="image 3 of 36 is not the one"):
+        resume(images=changed)
+    with pytest.raises(PixelClusterError, match="36 images, 35 are there"):
+        resume(images=IMAGES[:35], known=KNOWN[:35])
+    with pytest.raises(PixelClusterError, match="other settings"):
+        resume(settings=settings(iterations=21))
+    with pytest.raises(PixelClusterError, match="another seed"):
+        resume(seed=4)
+    with pytest.raises(PixelClusterError, match="other known labels"):
+        resume(known=KNOWN.roll(1))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda fit: fit.pop("batches"),
+        lambda fit: fit.update(labels=fit["labels"][1:]),
+        lambda fit: fit["labels"].fill_(7),
+        lambda fit: fit["generator"].popitem(),
+        lambda fit: fit.update(random=fit["random"][1:]),
+    ],
+)
+def test_a_state_that_does_not_fit_ends_in_a_line(change: Any, tmp_path: Path) -> None:
+    stopped(tmp_path)
+    state = read_newest(tmp_path)
+    change(state["starts"]["fit"])
+    with pytest.raises(PixelClusterError, match="not one of this run and version"):
+        fit("graph", Watched(tmp_path, state))
+
+
+def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    stopped(tmp_path)
+    (good,) = find(tmp_path)
+    (tmp_path / "step-000000009.safetensors").write_bytes(good.read_bytes()[:-9])
+    with pytest.warns(PixelClusterWarning, match="no checkpoint that can be read"):
+        assert read_newest(tmp_path)["step"] == 3
