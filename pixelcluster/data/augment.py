@@ -27,6 +27,9 @@ finally:
     else:
         os.environ[_QUIET] = _before
 
+_KEPT = (0.5, 1.0)
+"""Smallest and largest share of an image's area that a crop keeps."""
+
 FloatImage = npt.NDArray[np.float32]
 Target = npt.NDArray[np.generic]
 
@@ -35,9 +38,6 @@ def consistency_pair(
     image: FloatImage,
     target: Target,
     seed: int,
-    *,
-    size: tuple[int, int] | None = None,
-    scale: tuple[float, float] = (0.5, 1.0),
 ) -> tuple[FloatImage, Target]:
     """Return a changed view of an image and its target seen through the same geometry.
 
@@ -48,16 +48,14 @@ def consistency_pair(
         image: (H, W, 3) float32 RGB in [0, 1].
         target: (H, W) integer label map (nearest) or (H, W, K) float probabilities (bilinear).
         seed: non-negative; the same seed gives the same view.
-        size: (height, width) of the view, that of the image by default.
-        scale: smallest and largest share of the image's area that a crop keeps.
 
     Returns:
-        View (h, w, 3) float32 in [0, 1] and target (h, w) int32 or (h, w, K) float32.
+        View (H, W, 3) float32 in [0, 1] and target (H, W) int32 or (H, W, K) float32.
 
     Raises:
         PixelClusterError: image or target has another shape or dtype, or a negative seed.
     """
-    view, moved = geometric_view(image, target, seed, size=size, scale=scale)
+    view, moved = geometric_view(image, target, seed)
     return photometric_view(view, seed), moved
 
 
@@ -65,9 +63,6 @@ def geometric_view(
     image: FloatImage,
     target: Target,
     seed: int,
-    *,
-    size: tuple[int, int] | None = None,
-    scale: tuple[float, float] = (0.5, 1.0),
 ) -> tuple[FloatImage, Target]:
     """Flip (probability .5) and crop image and target alike; arguments as `consistency_pair`."""
     _check(image, seed)
@@ -77,7 +72,7 @@ def geometric_view(
             "wanted (H, W) integer labels or (H, W, K) float probabilities"
         )
     soft = target.dtype.kind == "f"
-    pipeline = _geometry(size or (image.shape[0], image.shape[1]), scale, soft)
+    pipeline = _geometry((image.shape[0], image.shape[1]), soft)
     pipeline.set_random_seed(seed)
     # One plane a cluster: OpenCV handles neither 64-bit types nor more than 128 channels.
     planes = np.moveaxis(target, -1, 0).astype(np.float32) if soft else target[None].astype(np.int32)
@@ -98,11 +93,11 @@ def photometric_view(image: FloatImage, seed: int) -> FloatImage:
 # The pipelines are kept because building one costs as much as running it; every call seeds it anew, so that
 # no state passes from one view to the next.
 @lru_cache(maxsize=16)
-def _geometry(size: tuple[int, int], scale: tuple[float, float], soft: bool) -> A.Compose:
+def _geometry(size: tuple[int, int], soft: bool) -> A.Compose:
     """Return flip and random resized crop to `size`, with bilinear targets where `soft`."""
     crop = A.RandomResizedCrop(
         size=size,
-        scale=scale,
+        scale=_KEPT,
         ratio=(3 / 4, 4 / 3),
         interpolation=cv2.INTER_LINEAR,
         mask_interpolation=cv2.INTER_LINEAR if soft else cv2.INTER_NEAREST,

@@ -23,7 +23,7 @@ class Confusion:
 
     The table is a plain int64 bincount, not a torchmetrics object: exact for any number of pixels, needs no
     torch, accepts K different from C (torchmetrics' confusion matrix is square), and tables of several
-    workers are summed with `merge` or an all-reduce of `table`.
+    workers are summed by adding their `table`.
 
     Args:
         n_clusters: K, predicted labels are 0..K-1.
@@ -76,14 +76,6 @@ class Confusion:
         _check_range("class", classes, self.n_classes)
         counts = np.bincount(clusters * self.n_classes + classes, minlength=self.table.size)
         self.table += counts.reshape(self.table.shape)
-
-    def merge(self, other: Confusion) -> None:
-        """Add the counts of another worker's table of the same shape."""
-        if other.table.shape != self.table.shape:
-            raise PixelClusterError(
-                f"cannot merge a table of shape {other.table.shape} into one of {self.table.shape}"
-            )
-        self.table += other.table
 
     @property
     def acc(self) -> float:

@@ -224,9 +224,3 @@ def mean_field(
                 logits += prior.potts_weight * graph.soft_votes(q, colour)
             q[cells] = logits.softmax(1)
     return q
-
-
-def entropy(probabilities: Tensor) -> Tensor:
-    """Return the entropy of each cell, (B, ...), nats, from probabilities (B, K, ...)."""
-    total: Tensor = torch.special.entr(probabilities).sum(1)
-    return total

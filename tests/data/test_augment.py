@@ -73,12 +73,6 @@ def test_the_jitter_moves_no_pixel():
     assert len({view.tobytes() for view in views}) == 5
 
 
-def test_the_view_may_have_another_size(image):
-    view, moved = consistency_pair(image, np.zeros((64, 48), int), 0, size=(32, 40))
-    assert view.shape == (32, 40, 3)
-    assert moved.shape == (32, 40)
-
-
 @pytest.mark.parametrize(
     ("target", "seed", "message"),
     [

@@ -112,16 +112,14 @@ def test_ignored_pixels_may_hold_any_prediction():
     assert confusion.table.tolist() == [[1, 0], [0, 1]]
 
 
-def test_batches_and_workers_sum():
+def test_batches_sum():
     rng = np.random.default_rng(1)
     predicted, truth = rng.integers(0, 4, (6, 50)), rng.integers(0, 3, (6, 50)).astype(np.uint8)
-    whole, first, second = Confusion(4, 3), Confusion(4, 3), Confusion(4, 3)
+    whole, parts = Confusion(4, 3), Confusion(4, 3)
     whole.update(predicted, truth)
-    for rows in (0, 1):
-        first.update(predicted[rows], truth[rows])
-    second.update(predicted[2:], truth[2:])
-    first.merge(second)
-    assert np.array_equal(first.table, whole.table)
+    for rows in (slice(0, 1), slice(1, 2), slice(2, 6)):
+        parts.update(predicted[rows], truth[rows])
+    assert np.array_equal(parts.table, whole.table)
 
 
 @pytest.mark.parametrize("index", [0, 2])
@@ -151,11 +149,6 @@ def test_an_empty_table_has_no_score():
     for name in ("acc", "miou", "nmi", "ari"):
         with pytest.raises(PixelClusterError, match="no scored pixels"):
             getattr(confusion, name)
-
-
-def test_merging_other_shapes_is_refused():
-    with pytest.raises(PixelClusterError, match="merge"):
-        Confusion(2, 2).merge(Confusion(3, 2))
 
 
 def test_counts_must_be_positive():
