@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +10,8 @@ import click
 
 from pixelcluster.cli import params
 from pixelcluster.errors import PixelClusterError, show_path
+
+_FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npz", ".gpl", ".json", ".onnx", ".pt2"}
 
 
 @click.command("export", no_args_is_help=True)
@@ -111,6 +114,12 @@ def command(
     if check is not None:
         raise PixelClusterError(
             "--check compares a model with its exported file; add --to onnx or --to torch"
+        )
+    if any(os.path.isfile(path / "model.safetensors") for path in inputs):
+        raise PixelClusterError("a model folder becomes one file, not pictures; add --to onnx or --to torch")
+    if output.suffix.lower() in _FILE_SUFFIXES and not os.path.isdir(output):
+        raise PixelClusterError(
+            f"{show_path(output)}: files made of label maps are named after them; give -o a folder"
         )
     if to == "picture":
         from pixelcluster.render.export import Look, export_pictures

@@ -38,7 +38,7 @@ def _print(facts: Mapping[str, object], indent: str) -> None:
     width = max((len(str(key)) for key in facts), default=0)
     for key, value in facts.items():
         if isinstance(value, Mapping):
-            click.echo(f"{indent}{key}")
+            click.echo(f"{indent}{show_path(str(key))}")
             _print(value, indent + "  ")
         else:
-            click.echo(f"{indent}{key!s:<{width}}  {value}")
+            click.echo(f"{indent}{show_path(str(key)):<{width}}  {show_path(str(value))}")

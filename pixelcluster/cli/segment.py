@@ -183,6 +183,7 @@ def command(
 
     A file that cannot be read is reported, the others are segmented, and the exit code is 1.
     """
+    from pixelcluster.io.naming import real_paths
     from pixelcluster.io.polygon_files import check_polygon_path
     from pixelcluster.io.polygons import PolygonOptions
     from pixelcluster.segmenting.method import Method, Segmenter
@@ -222,7 +223,7 @@ def command(
     planned, outcomes = plan_jobs(inputs, output, outputs, max_pixels=max_pixels)
     if scribbles is not None and len(planned) != 1:
         raise PixelClusterError(f"--scribbles belong to one image, got {len(planned)} inputs; name one")
-    sources = [job.source for job in planned]
+    sources = real_paths(job.source for job in planned)
     jobs = planned if shard is None else take_shard(planned, *shard)
     if skip_existing:
         jobs, finished = split_finished(jobs)

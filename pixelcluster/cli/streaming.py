@@ -79,7 +79,7 @@ def stream_command(
     def here(jobs: Iterator[Job]) -> Iterator[Outcome]:
         segmenter = Segmenter(method)
         for job in jobs:
-            yield from run_jobs([job], [job.source], segmenter, source.outputs)
+            yield from run_jobs([job], (), segmenter, source.outputs)  # `run_stream` compares with inputs
 
     def on_ray(jobs: Iterator[Job]) -> Iterator[Outcome]:
         from pixelcluster.segmenting.runs.ray_engine import run_on_ray
@@ -90,14 +90,15 @@ def stream_command(
     make_folder(source.output)
     printer = _Printer(as_json=as_json)
     with Journal(source.journal()) as journal:
-        if len(journal.finished) and not as_json:
-            click.echo(f"{show_path(journal.path)}: {len(journal.finished)} inputs finished before")
         started = time.perf_counter()
-        run_stream(source, on_ray if use_ray else here, journal, printer.show, skip_existing=skip_existing)
+        engine = on_ray if use_ray else here
+        passed = run_stream(source, engine, journal, printer.show, skip_existing=skip_existing)
         seconds = time.perf_counter() - started
     if as_json:
         click.echo("\n]" if printer.done + printer.skipped + printer.failed else "[]")
     else:
+        if passed:
+            click.echo(f"{show_path(journal.path)}: {passed} inputs finished before")
         if printer.skipped:
             click.echo(f"{printer.skipped} inputs skipped: their outputs exist")
         if printer.done:

@@ -10,41 +10,45 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.decode import FORMATS
-from pixelcluster.io.label_map import read_label_map, read_label_names, read_label_nodata
+from pixelcluster.io.decode import MAX_PIXELS, check_regular_file, is_own, open_header
+from pixelcluster.io.label_map import read_label_file
 from pixelcluster.io.read import read_image
+from pixelcluster.io.tiff_header import is_raster
 
 _SETTINGS = ("config.yaml", "cluster.yaml")
 _LARGEST_HEADER = 100_000_000
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Tell what a model folder, a weights file, a label map or an image holds.
+    """Tell what a model folder, a weights file, a label map, a raster or an image holds.
 
     Args:
         path: a folder written by `pixelcluster train`, or a file.
 
     Returns:
-        Ordered facts, JSON-ready; "kind" says which of the four it is.
+        Ordered facts, JSON-ready; "kind" says which of the five it is. Of label maps and images over the cap
+        of pixels, and of rasters, only what the header says.
 
     Raises:
-        PixelClusterError: none of the four, or damaged.
+        PixelClusterError: none of the five, or damaged.
     """
     if os.path.isdir(path):
         return _describe_model(path)
+    check_regular_file(path)
     if path.suffix == ".safetensors":
         return {"kind": "weights", **_describe_weights(path)}
     if path.suffix.lower() == ".npz" or _holds_ids(path):
         return _describe_label_map(path)
+    if is_raster(path):
+        return _describe_raster(path)
     return _describe_image(path)
 
 
 def _describe_model(folder: Path) -> dict[str, Any]:
     name = show_path(folder)
-    weights = sorted(folder.glob("*.safetensors"))
+    weights = sorted(file for file in folder.glob("*.safetensors") if os.path.isfile(file))
     config = next((folder / own for own in _SETTINGS if os.path.isfile(folder / own)), None)
     if not weights or config is None:
         raise PixelClusterError(
@@ -94,26 +98,22 @@ def _describe_weights(path: Path) -> dict[str, Any]:
 
 
 def _holds_ids(path: Path) -> bool:
-    """Whether an image is a label map: marked as ours, or indexed without being a GIF."""
+    """Whether an image is a label map marked as ours, and not too large to be counted."""
     try:
-        with Image.open(path, formats=("PNG", "TIFF")) as image:
-            ours = (
-                image.info.get("Software") == "pixelcluster"
-                or getattr(image, "tag_v2", {}).get(305) == "pixelcluster"
-            )
+        with open_header(path) as image:
             return (
-                ours
+                is_own(image)
                 and image.mode not in ("RGB", "RGBA")
                 and "entropy" not in image.info.get("Description", "")
+                and image.width * image.height <= MAX_PIXELS
             )
-    except Exception:  # the image reader says what is wrong with it
+    except PixelClusterError:  # the image reader says what is wrong with it
         return False
 
 
 def _describe_label_map(path: Path) -> dict[str, Any]:
-    labels = read_label_map(path)
+    labels, _, names, nodata = read_label_file(path)
     found, pixels = np.unique(labels, return_counts=True)  # not bincount: an id may be 2^31 - 1
-    names, nodata = read_label_names(path), read_label_nodata(path)
     valid = max(1, int(pixels[found != nodata].sum()))
     shares = {int(i): round(float(n / valid), 6) for i, n in zip(found, pixels, strict=True) if i != nodata}
     return {
@@ -127,17 +127,32 @@ def _describe_label_map(path: Path) -> dict[str, Any]:
     }
 
 
+def _describe_raster(path: Path) -> dict[str, Any]:
+    from pixelcluster.io.raster import explained, open_geotiff
+
+    problem = f"{show_path(path)}: cannot be read as GeoTIFF"
+    with open_geotiff(path) as dataset, explained(problem, "copy or export the file again"):
+        return {
+            "kind": "raster",
+            **_size(dataset.height, dataset.width),
+            "bands": dataset.count,
+            "type": ", ".join(dict.fromkeys(dataset.dtypes)),
+            "crs": str(dataset.crs or "none"),
+            "nodata": dataset.nodata,
+            "bytes": os.path.getsize(path),
+        }
+
+
 def _describe_image(path: Path) -> dict[str, Any]:
-    picture = read_image(path)
-    with Image.open(path, formats=FORMATS) as image:
-        file_format, mode = image.format, image.mode
-    return {
-        "kind": "image",
-        "format": file_format,
-        "mode": mode,
-        "height": picture.shape[0],
-        "width": picture.shape[1],
-        "megapixels": round(picture.shape[0] * picture.shape[1] / 1e6, 3),
-        "mean_colour": [round(float(v), 4) for v in picture.mean((0, 1))],
-        "bytes": os.path.getsize(path),
-    }
+    with open_header(path) as image:
+        width, height = image.size
+        facts: dict[str, Any] = {"kind": "image", "format": image.format, "mode": image.mode}
+    if width * height > MAX_PIXELS:
+        return {**facts, **_size(height, width), "bytes": os.path.getsize(path)}
+    picture = read_image(path)  # upright, and known to be whole
+    mean = [round(float(v), 4) for v in picture.mean((0, 1))]
+    return {**facts, **_size(*picture.shape[:2]), "mean_colour": mean, "bytes": os.path.getsize(path)}
+
+
+def _size(height: int, width: int) -> dict[str, Any]:
+    return {"height": height, "width": width, "megapixels": round(height * width / 1e6, 3)}

@@ -21,13 +21,14 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.decode import MAX_PIXELS, load_image
+from pixelcluster.io.decode import MAX_PIXELS, check_regular_file, load_image
 
 LabelFormat = Literal["png", "tif", "npz"]
 ID_WEIGHTS = (1, 6, 36)
 
+_LONGEST_NAME, _MOST_NAMES = 60, 65_536
 _SOFTWARE_TAG, _DESCRIPTION_TAG, _NODATA_TAG = 305, 270, 42113
 _FORMAT_OF_SUFFIX: dict[str, LabelFormat] = {".png": "png", ".tif": "tif", ".tiff": "tif", ".npz": "npz"}
 
@@ -83,7 +85,7 @@ def encode_label_map(
         file_format: "png", "tif" or "npz".
         probabilities: (K, H, W), kept by "npz" only.
         entropy: (H, W) nats, kept by "npz" only.
-        names: of the K clusters, where they have any; `read_label_names` gives them back.
+        names: of the K clusters, where they have any; `read_label_file` gives them back.
 
     Raises:
         PixelClusterError: more ids than a PNG can hold.
@@ -144,21 +146,34 @@ def png_note(description: str, names: Sequence[str] = ()) -> PngInfo:
     return info
 
 
-def read_label_map(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int32]:
-    """Read ids from an indexed or grey PNG, a grey TIFF, or an NPZ with `label_map`.
+class LabelFile(NamedTuple):
+    """All that a file of labels holds."""
+
+    ids: NDArray[np.int32]
+    """(H, W), 0 or larger."""
+    palette: NDArray[np.uint8] | None
+    """(K, 3), where the format holds colours."""
+    names: tuple[str, ...]
+    """One a cluster, "" for one without; () where the file holds none. Printable, as those of a model are."""
+    nodata: int | None
+    """The id a label raster has where there is no data."""
+
+
+def read_label_file(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> LabelFile:
+    """Read an indexed or grey PNG, a grey TIFF, or an NPZ with `label_map`, opening it once.
 
     Args:
         path: the file; NPZ is told by its suffix, images by their content.
         max_pixels: largest accepted height x width.
 
     Returns:
-        (H, W) int32, 0 or larger.
+        Ids, colours, names and nodata id.
 
     Raises:
         PixelClusterError: unreadable, a colour picture, or negative ids.
     """
     if Path(path).suffix.lower() == ".npz":
-        labels = _read_npz(path, max_pixels)
+        read = _read_npz(path, max_pixels)
     else:
         image = load_image(path, max_pixels=max_pixels)
         if image.mode not in ("1", "L", "P", "I") and not image.mode.startswith("I;16"):
@@ -166,64 +181,43 @@ def read_label_map(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS
                 f"{show_path(path)}: a {image.mode} picture, not a label map; wanted an indexed or grey PNG "
                 "or TIFF, or NPZ"
             )
-        labels = np.asarray(image).astype(np.int32)
-    if labels.size and labels.min() < 0:
-        raise PixelClusterError(f"{show_path(path)}: holds the negative id {labels.min()}; ids start at 0")
-    return labels
+        colours = image.getpalette("RGB")
+        palette = None if colours is None else np.array(colours, dtype=np.uint8).reshape(-1, 3)
+        tags = getattr(image, "tag_v2", {})
+        names = _json_names(image.info.get("Classes") or tags.get(_DESCRIPTION_TAG, ""))
+        nodata = _nodata_id(str(tags.get(_NODATA_TAG, "")))
+        read = LabelFile(np.asarray(image).astype(np.int32), palette, names, nodata)
+    if read.ids.size and read.ids.min() < 0:
+        raise PixelClusterError(f"{show_path(path)}: holds the negative id {read.ids.min()}; ids start at 0")
+    return read
 
 
-def read_label_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8] | None:
-    """The colours that came with a label map.
-
-    Args:
-        path: a label map that `read_label_map` reads.
-
-    Returns:
-        (K, 3) uint8, or None where the format holds none.
-    """
-    if Path(path).suffix.lower() == ".npz":
-        return _read_member(
-            path, "palette", "uint8 (K, 3)", lambda a: a.dtype == np.uint8 and a.shape[1:] == (3,)
-        )
-    colours = load_image(path, max_pixels=2**62).getpalette("RGB")
-    return None if colours is None else np.array(colours, dtype=np.uint8).reshape(-1, 3)
+def read_label_map(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> NDArray[np.int32]:
+    """Read the ids alone, (H, W) int32, 0 or larger; see `read_label_file`."""
+    return read_label_file(path, max_pixels=max_pixels).ids
 
 
-def read_label_names(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """The names that came with a label map.
-
-    Args:
-        path: a label map that `read_label_map` reads.
-
-    Returns:
-        One name a cluster, "" for one without; () where the file holds none.
-    """
-    if Path(path).suffix.lower() == ".npz":
-        names = _read_member(path, "names", "text (K,)", lambda a: a.dtype.kind == "U" and a.ndim == 1)
-        return () if names is None else tuple(names.tolist())
-    image = load_image(path, max_pixels=2**62)
-    text = image.info.get("Classes") or getattr(image, "tag_v2", {}).get(_DESCRIPTION_TAG, "")
+def _json_names(text: object) -> tuple[str, ...]:
     try:
-        names = json.loads(text)
+        names = json.loads(text)  # type: ignore[arg-type]  # a tag may hold anything
     except (ValueError, TypeError, RecursionError):
         return ()
-    return tuple(map(str, names)) if isinstance(names, list) else ()
+    return _printable(names) if isinstance(names, list) else ()
 
 
-def read_label_nodata(path: str | os.PathLike[str]) -> int | None:
-    """The id a label raster has where there is no data; None for other label maps.
-
-    Args:
-        path: a label map that `read_label_map` reads.
-    """
-    if Path(path).suffix.lower() not in (".tif", ".tiff"):
-        return None
-    image = load_image(path, max_pixels=2**62)
-    text = str(getattr(image, "tag_v2", {}).get(_NODATA_TAG, "")).strip("\0 ")
-    return int(text) if text.isdecimal() else None
+def _printable(names: Sequence[object]) -> tuple[str, ...]:
+    """Make names of a file fit for a terminal: no control characters, no longer than a model allows."""
+    found = (name[:_LONGEST_NAME] if isinstance(name, str) else "" for name in names[:_MOST_NAMES])
+    return tuple(show_path(name)[:_LONGEST_NAME] for name in found)
 
 
-def _read_npz(path: str | os.PathLike[str], max_pixels: int) -> NDArray[np.int32]:
+def _nodata_id(text: str) -> int | None:
+    digits = text.strip("\0 ")
+    found = int(digits) if re.fullmatch("[0-9]{1,10}", digits) else -1
+    return found if 0 <= found <= np.iinfo(np.int32).max else None
+
+
+def _read_npz(path: str | os.PathLike[str], max_pixels: int) -> LabelFile:
     wanted = f"integers (H, W) of at most {max_pixels / 1e6:g} megapixels"
     labels = _read_member(
         path,
@@ -237,7 +231,18 @@ def _read_npz(path: str | os.PathLike[str], max_pixels: int) -> NDArray[np.int32
         raise PixelClusterError(f"{name}: holds no array named label_map; save it under that name")
     if int(labels.max()) > np.iinfo(np.int32).max:
         raise PixelClusterError(f"{show_path(path)}: holds the id {labels.max()}; 32 bits are wanted")
-    return labels.astype(np.int32)
+    palette = _read_member(
+        path, "palette", "uint8 (K, 3)", lambda a: a.dtype == np.uint8 and a.shape[1:] == (3,)
+    )
+    names = _read_member(
+        path,
+        "names",
+        f"text (K,) of at most {_MOST_NAMES} clusters",
+        lambda a: a.dtype.kind == "U" and a.ndim == 1 and len(a) <= _MOST_NAMES,
+    )
+    return LabelFile(
+        labels.astype(np.int32), palette, () if names is None else _printable(names.tolist()), None
+    )
 
 
 def _read_member(
@@ -261,6 +266,7 @@ def _read_member(
         PixelClusterError: damaged, too large, or not what fits; the header alone decides.
     """
     name = show_path(path)
+    check_regular_file(Path(path))
     try:
         with zipfile.ZipFile(path) as archive:
             if f"{key}.npy" not in archive.namelist():
@@ -270,7 +276,9 @@ def _read_member(
                 read = np.lib.format.read_array_header_1_0
                 shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(member)
         n_bytes = math.prod(shape) * dtype.itemsize
-        header = np.broadcast_to(np.empty((), dtype), shape) if 0 <= n_bytes <= largest else None
+        # Text of length 0 would take no bytes in any number.
+        fair = 0 < dtype.itemsize <= largest and 0 <= n_bytes <= largest
+        header = np.broadcast_to(np.empty((), dtype), shape) if fair else None
         if header is None or dtype.hasobject or not fits(header):
             raise PixelClusterError(f"{name}: {key} is {dtype} {shape}; wanted {wanted}")
         with np.load(path, allow_pickle=False) as arrays:

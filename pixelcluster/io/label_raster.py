@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.raster import Raster
+from pixelcluster.render.palette import hex_colours
 
 if TYPE_CHECKING:
     from rasterio.io import DatasetWriter
@@ -50,8 +51,8 @@ class LabelWriter:
 def class_list(palette: NDArray[np.uint8], names: Sequence[str]) -> list[dict[str, object]]:
     """Return id, name and colour ("#rrggbb") of each cluster, from its palette (K, 3) and its names."""
     return [
-        {"id": i, "name": name, "colour": "#{:02x}{:02x}{:02x}".format(*palette[i])}
-        for i, name in enumerate(names)
+        {"id": i, "name": name, "colour": colour}
+        for i, (name, colour) in enumerate(zip(names, hex_colours(palette), strict=True))
     ]
 
 
@@ -91,7 +92,7 @@ def create_label_raster(
             dataset.write_colormap(1, {**colours, nodata: (0, 0, 0, 0)})
             dataset.update_tags(
                 TIFFTAG_SOFTWARE="pixelcluster",
-                # As in other label maps (`label_map.read_label_names`).
+                # As in other label maps (`label_map.read_label_file`).
                 **({"TIFFTAG_IMAGEDESCRIPTION": json.dumps(list(names))} if any(names) else {}),
                 CLASSES=json.dumps(class_list(palette, names)),
             )

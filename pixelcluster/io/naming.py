@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,17 +59,21 @@ def plan_places(groups: Sequence[tuple[Path, Sequence[Path]]], output: Path | No
     return [Place(file, folder, stem) for (_, file), folder, stem in zip(files, folders, stems, strict=True)]
 
 
-def refuse_replacing_inputs(outputs: Sequence[Path], inputs: Sequence[Path]) -> None:
+def real_paths(paths: Iterable[Path]) -> frozenset[str]:
+    """Resolve the files being read, once a run; see `refuse_replacing_inputs`."""
+    return frozenset(os.path.realpath(path) for path in paths)
+
+
+def refuse_replacing_inputs(outputs: Iterable[Path], sources: Container[str]) -> None:
     """An output may replace an older output, never a picture that is being read.
 
     Args:
         outputs: files about to be written.
-        inputs: files being read.
+        sources: `real_paths` of the files being read.
 
     Raises:
-        PixelClusterError: a file is in both lists.
+        PixelClusterError: an output is one of them.
     """
-    sources = {os.path.realpath(path) for path in inputs}
     for path in outputs:
         if os.path.realpath(path) in sources:
             raise PixelClusterError(

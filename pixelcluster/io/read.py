@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
@@ -12,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.decode import MAX_PIXELS, check_still_and_size, load_image
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
+from pixelcluster.io.decode import MAX_PIXELS, is_own, load_image, open_header, upright
+from pixelcluster.io.tiff_header import is_raster
 
 if TYPE_CHECKING:
     import torch
@@ -25,15 +28,18 @@ SUFFIXES = frozenset(
     f".{name}"
     for name in "png apng jpg jpeg jpe jfif tif tiff webp bmp dib gif ppm pgm pbm pnm".split()  # noqa: SIM905
 )
-_OWN_STEMS = ("_labels", "_overlay", "_entropy", "_colour")
+_SENSOR_BITS = (8, 12, 14)  # 10 bits count as 12: steps of 2 would tear series of one camera apart
+_OWN_STEM = re.compile(r".*_(labels|overlay|entropy|colour|ids|cluster\d+)|samples", re.DOTALL)
 
 
 def read_image(source: ImageLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
     """Read a picture as sRGB values in [0, 1].
 
     Grey becomes three equal channels; transparency is laid over white; CMYK and palettes are converted;
-    16-bit grey keeps its 16 bits. Pillow decodes 16-bit *colour* files to their upper 8 bits: pass such an
-    image as a uint16 array to keep all of it. Embedded colour profiles are not applied.
+    16-bit grey keeps its 16 bits. Where its values end below 2^8, 2^12 or 2^14, as those of cameras and
+    microscopes of 12 or 14 bits do, that is white, with a `PixelClusterWarning`. Pillow decodes 16-bit
+    *colour* files to their upper 8 bits: pass such an image as a uint16 array to keep all of it. EXIF
+    orientation is applied, embedded colour profiles are not.
 
     Args:
         source: a path; the bytes of a file; a PIL image; a numpy array (H, W) or (H, W, 1|3|4) of bool,
@@ -48,12 +54,20 @@ def read_image(source: ImageLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np
             white.
     """
     if isinstance(source, (str, os.PathLike)):
-        return _from_pil(load_image(source, max_pixels=max_pixels), show_path(source))
+        name = show_path(source)
+        try:
+            return _from_pil(load_image(source, max_pixels=max_pixels), name)
+        except PixelClusterError:
+            if is_raster(source, max_pixels=sys.maxsize):
+                raise PixelClusterError(
+                    f"{name}: is a raster, not a picture; segment it with: pixelcluster segment FILE (models "
+                    "are trained on RGB tiles of it)"
+                ) from None
+            raise
     if isinstance(source, bytes):
         return _from_pil(load_image(source, max_pixels=max_pixels), "image")
     if isinstance(source, Image.Image):
-        check_still_and_size(source, "image", max_pixels)
-        return _from_pil(source, "image")
+        return _from_pil(upright(source, "image", max_pixels), "image")
     if isinstance(source, np.ndarray):
         return _from_array(source, "array")
     torch = sys.modules.get("torch")  # a tensor can only exist once torch has been imported
@@ -88,7 +102,13 @@ def list_images(inputs: Sequence[str | os.PathLike[str]]) -> list[Path]:
     return list(found.values())
 
 
-def _images_below(folder: Path) -> list[Path]:
+def files_below(folder: Path) -> list[Path]:
+    """Return the files of a folder and of those in it, sorted, without hidden ones.
+
+    Raises:
+        PixelClusterError: a folder cannot be read.
+    """
+
     def fail(error: OSError) -> None:
         name = show_path(error.filename or folder)
         raise PixelClusterError(f"{name}: folder cannot be read ({error.strerror}); check its permissions")
@@ -96,8 +116,12 @@ def _images_below(folder: Path) -> list[Path]:
     files: list[Path] = []
     for root, folders, names in os.walk(folder, onerror=fail):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        candidates = [Path(root, name) for name in sorted(names) if not name.startswith(".")]
-        files += [p for p in candidates if p.suffix.lower() in SUFFIXES and not _is_own_output(p)]
+        files += [Path(root, name) for name in sorted(names) if not name.startswith(".")]
+    return files
+
+
+def _images_below(folder: Path) -> list[Path]:
+    files = [p for p in files_below(folder) if p.suffix.lower() in SUFFIXES and not _is_own_output(p)]
     if not files:
         raise PixelClusterError(
             f"{show_path(folder)}: no image in this folder; PNG, JPEG, TIFF, WebP, BMP, GIF and PPM are read"
@@ -106,14 +130,13 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 def _is_own_output(path: Path) -> bool:
-    if not path.stem.endswith(_OWN_STEMS):
+    if not _OWN_STEM.fullmatch(path.stem):
         return False
     try:
-        with Image.open(path, formats=("PNG", "TIFF")) as image:
-            mark = image.info.get("Software") or getattr(image, "tag_v2", {}).get(305)
-    except Exception:  # whatever is wrong with it will be said when it is read
+        with open_header(path) as image:
+            return is_own(image)
+    except PixelClusterError:  # whatever is wrong with it will be said when it is read
         return False
-    return mark == "pixelcluster"
 
 
 def _from_pil(image: Image.Image, name: str) -> NDArray[np.float32]:
@@ -122,9 +145,9 @@ def _from_pil(image: Image.Image, name: str) -> NDArray[np.float32]:
     mode = image.mode
     if mode.startswith("I;16"):
         # Arrays of the big-endian variants come in their own byte order; astype makes them native.
-        return _rgb(_scaled(np.asarray(image), 65535))
+        return _rgb(_scaled_16_bit(np.asarray(image), name))
     if mode == "I" and image.format in ("PNG", "PPM"):  # 16 bits that Pillow holds in 32
-        return _rgb(_scaled(np.asarray(image), 65535))
+        return _rgb(_scaled_16_bit(np.asarray(image), name))
     if mode == "F":
         return _from_array(np.asarray(image), name)
     if mode in ("1", "L"):
@@ -172,7 +195,7 @@ def _unit_range(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
     if array.dtype == np.uint8:
         return _scaled(array, 255)
     if array.dtype == np.uint16:
-        return _scaled(array, 65535)
+        return _scaled_16_bit(array, name)
     if array.dtype.kind != "f":
         raise PixelClusterError(
             f"{name}: got dtype {array.dtype}, whose white level is unknown; convert to uint8, uint16 or "
@@ -189,6 +212,21 @@ def _unit_range(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
             f"{name}: float values span [{low:g}, {high:g}]; wanted [0, 1]: rescale them first"
         )
     return values.clip(0, 1)
+
+
+def _scaled_16_bit(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
+    """Divide by white: 65535, or less where sensors of fewer bits have plainly left the upper ones empty."""
+    top = int(np.max(array))
+    bits = next((depth for depth in _SENSOR_BITS if 0 < top < 2**depth), 16)
+    white = 2**bits - 1
+    if bits < 16:
+        warnings.warn(
+            f"{name}: its 16-bit values reach {top} of 65535, so {white} ({bits} bits) is taken for white; "
+            "for another white, scale the values to 65535",
+            PixelClusterWarning,
+            stacklevel=1,  # always the same place: one message an image, however often it is read
+        )
+    return _scaled(array, white)
 
 
 def _scaled(array: NDArray[np.generic], white: int) -> NDArray[np.float32]:

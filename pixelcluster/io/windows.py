@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 
+_SIDE = 128
+
 
 def average_valid(
     values: Float, valid: Bool, shape: tuple[int, int], least: float = 0.5
@@ -24,14 +26,14 @@ def average_valid(
     return np.where(seen[..., None], averaged, np.float32(0)).astype(np.float32, copy=False), seen
 
 
-def spread_windows(height: int, width: int, n: int = 8, side: int = 128) -> list[tuple[slice, slice]]:
-    """Return n x n windows of a raster, evenly spread, of at most side x side pixels."""
+def spread_windows(height: int, width: int) -> list[tuple[slice, slice]]:
+    """Return 8 x 8 windows of a raster, evenly spread, of at most 128 x 128 pixels."""
 
     def starts(length: int) -> list[int]:
-        return sorted({round(start) for start in np.linspace(0, max(0, length - side), n)})
+        return sorted({round(start) for start in np.linspace(0, max(0, length - _SIDE), 8)})
 
     return [
-        (slice(top, min(height, top + side)), slice(left, min(width, left + side)))
+        (slice(top, min(height, top + _SIDE)), slice(left, min(width, left + _SIDE)))
         for top in starts(height)
         for left in starts(width)
     ]

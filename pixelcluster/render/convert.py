@@ -12,7 +12,8 @@ from PIL import Image
 
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.coco_rle import LabelledFile, coco_document, require_pycocotools
-from pixelcluster.io.label_map import png_note, read_label_map, read_label_names, read_label_nodata
+from pixelcluster.io.label_map import png_note, read_label_file
+from pixelcluster.io.naming import Place
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.render.export import Output, export_files, find_label_maps, label_colours
 from pixelcluster.render.palette_file import palette_text
@@ -59,19 +60,19 @@ def convert(
     if to == "coco":
         return _to_coco(inputs, output, overwrite, max_pixels)
 
-    def one(path: Path) -> list[Output]:
-        labels = read_label_map(path, max_pixels=max_pixels)
+    def one(place: Place) -> list[Output]:
+        found = read_label_file(place.source, max_pixels=max_pixels)
+        labels = found.ids
         if to == "masks":
-            nodata = read_label_nodata(path)
-            ids = [cluster for cluster in np.unique(labels).tolist() if cluster != nodata]
+            ids = [cluster for cluster in np.unique(labels).tolist() if cluster != found.nodata]
             return [_mask(cluster, labels == cluster) for cluster in ids]
         if to == "palette":
-            text = palette_text(label_colours(path, labels, palette, None), ".gpl", read_label_names(path))
+            text = palette_text(label_colours(place.source, found, palette, None), ".gpl", found.names)
             return [("_palette.gpl", lambda target: _write_text(target, text))]
         if labels.max() > 65535:
-            raise PixelClusterError(f"{show_path(path)}: id {labels.max()} does not fit 16 bits")
+            raise PixelClusterError(f"{show_path(place.source)}: id {labels.max()} does not fit 16 bits")
         picture = Image.fromarray(labels.astype(np.uint16))
-        note = png_note("cluster ids: grey value", read_label_names(path))
+        note = png_note("cluster ids: grey value", found.names)
         return [("_ids.png", lambda target: picture.save(target, "PNG", pnginfo=note))]
 
     return export_files(inputs, output, one, overwrite=overwrite)
@@ -95,9 +96,9 @@ def _to_coco(
     for root, found in groups:
         for path in found:
             try:
-                labels = read_label_map(path, max_pixels=max_pixels)
+                labels, _, names, nodata = read_label_file(path, max_pixels=max_pixels)
                 name = path.name if path == root else path.relative_to(root).as_posix()
-                files.append(LabelledFile(name, labels, read_label_names(path), read_label_nodata(path)))
+                files.append(LabelledFile(name, labels, names, nodata))
             except PixelClusterError as error:
                 failures.append(str(error))
     if not files:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,9 @@ from PIL import Image
 
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
-from pixelcluster.io.label_map import png_note, read_label_map, read_label_palette
-from pixelcluster.io.naming import Place, plan_places, refuse_replacing_inputs
-from pixelcluster.io.read import SUFFIXES, read_image
+from pixelcluster.io.label_map import LabelFile, png_note, read_label_file
+from pixelcluster.io.naming import Place, plan_places, real_paths, refuse_replacing_inputs
+from pixelcluster.io.read import SUFFIXES, files_below, read_image
 from pixelcluster.io.write import atomic_write, make_folder
 from pixelcluster.render.overlay import overlay
 from pixelcluster.render.palette import PALETTES, categorical, make_palette
@@ -36,7 +36,7 @@ class Look:
     palette: str | None = None
     """A name in `PALETTES`, a palette file, or None for the map's own colours, else categorical."""
     image: Path | None = None
-    """The picture under the colours, or the folder of pictures, found by stem."""
+    """The picture under the colours; for `export_pictures` also a folder, see `matching_image`."""
     opacity: float = 0.5
     """Of the colours over the picture, 0 to 1."""
     max_pixels: int = MAX_PIXELS
@@ -55,18 +55,17 @@ def colourise(path: Path, look: Look) -> Image.Image:
     Raises:
         PixelClusterError: unreadable files, sizes that differ, or a palette with too few colours.
     """
-    labels = read_label_map(path, max_pixels=look.max_pixels)
-    picture = None
+    found = read_label_file(path, max_pixels=look.max_pixels)
+    labels, picture = found.ids, None
     if look.image is not None:
-        source = matching_image(path, look.image) if os.path.isdir(look.image) else look.image
-        picture = read_image(source, max_pixels=look.max_pixels)
+        picture = read_image(look.image, max_pixels=look.max_pixels)
         if picture.shape[:2] != labels.shape:
             raise PixelClusterError(
                 f"{show_path(path)}: label map is {labels.shape[1]} x {labels.shape[0]}, but "
-                f"{show_path(source)} is "
+                f"{show_path(look.image)} is "
                 f"{picture.shape[1]} x {picture.shape[0]}; give the image it was made from"
             )
-    colours = label_colours(path, labels, look.palette, picture)
+    colours = label_colours(path, found, look.palette, picture)
     if picture is None:
         return Image.fromarray(colours[labels])
     return overlay(picture, labels, colours, opacity=look.opacity)
@@ -77,8 +76,12 @@ def export_pictures(
 ) -> tuple[list[Path], list[str]]:
     """Draw label maps into a folder as ``<stem>_colour.png``; see `export_files`."""
 
-    def one(path: Path) -> list[Output]:
-        picture = colourise(path, look)
+    def one(place: Place) -> list[Output]:
+        mine = look
+        if look.image is not None and os.path.isdir(look.image):
+            below = place.folder.relative_to(output)
+            mine = replace(look, image=matching_image(place.source, look.image, below))
+        picture = colourise(place.source, mine)
         note = png_note("coloured label map")
         return [("_colour.png", lambda target: picture.save(target, "PNG", pnginfo=note))]
 
@@ -86,7 +89,7 @@ def export_pictures(
 
 
 def export_files(
-    inputs: Sequence[Path], output: Path, one: Callable[[Path], list[Output]], *, overwrite: bool = False
+    inputs: Sequence[Path], output: Path, one: Callable[[Place], list[Output]], *, overwrite: bool = False
 ) -> tuple[list[Path], list[str]]:
     """Make files of label maps in a folder, going on past bad ones.
 
@@ -94,7 +97,7 @@ def export_files(
         inputs: label maps, and folders, searched recursively for .png, .tif and .npz (in a folder written by
             `pixelcluster segment`, only the label maps are taken).
         output: the folder.
-        one: label map -> its outputs, each the end of a name and what writes it.
+        one: place of a label map -> its outputs, each the end of a name and what writes it.
         overwrite: replace existing files.
 
     Returns:
@@ -103,9 +106,10 @@ def export_files(
     groups, failures = find_label_maps(inputs)
     written: list[Path] = []
     places = plan_places(groups, output)
+    sources = real_paths(place.source for place in places)
     for place in places:
         try:
-            written += _export(place, one(place.source), overwrite, [p.source for p in places])
+            written += _export(place, one(place), overwrite, sources)
         except PixelClusterError as error:
             failures.append(str(error))
     return written, failures
@@ -115,21 +119,20 @@ def find_label_maps(inputs: Sequence[Path]) -> tuple[list[tuple[Path, list[Path]
     """Return each input with the label maps found there, and a message for each folder without any."""
     groups, failures = [], []
     for item in inputs:
-        found = _label_maps_below(item) if os.path.isdir(item) else [item]
-        if not found:
-            failures.append(
-                f"{show_path(item)}: no label map in this folder; known suffixes are .png, .tif and .npz"
-            )
-        groups.append((item, found))
+        try:
+            groups.append((item, _label_maps_below(item) if os.path.isdir(item) else [item]))
+        except PixelClusterError as error:
+            failures.append(str(error))
     return groups, failures
 
 
-def matching_image(label_map: Path, folder: Path) -> Path:
+def matching_image(label_map: Path, folder: Path, below: Path) -> Path:
     """Find the picture a label map was made from: same stem, without ``_labels``.
 
     Args:
-        label_map: for example ``cat_labels.png``.
-        folder: where ``cat.jpg`` lies.
+        label_map: for example ``cat_labels.png``, or ``cat_jpg_labels.png`` where several are called cat.
+        folder: where ``cat.jpg`` lies, or `below` does.
+        below: folder of the label map in the folder of all; the same one in `folder` is looked at first.
 
     Returns:
         The picture.
@@ -137,21 +140,27 @@ def matching_image(label_map: Path, folder: Path) -> Path:
     Raises:
         PixelClusterError: none, or several.
     """
-    stem = label_map.stem.removesuffix("_labels")
-    found = [
-        p
-        for p in sorted(folder.iterdir())
-        if p.stem == stem and p.suffix.lower() in SUFFIXES and p != label_map
-    ]
+    stem, tried = label_map.stem.removesuffix("_labels"), dict.fromkeys([folder / below, folder])
+    found: list[Path] = []
+    for place in tried:
+        if not found and os.path.isdir(place):
+            found = [place / name for name in os.listdir(place) if _is_picture_of(stem, name)]
+            found = [path for path in found if path != label_map]
     if len(found) != 1:
+        places = " or ".join(map(show_path, tried))
         raise PixelClusterError(
-            f"{show_path(label_map)}: {len(found)} images named {stem!r} in {show_path(folder)}, wanted 1; "
+            f"{show_path(label_map)}: {len(found)} images named {show_path(stem)} in {places}, wanted 1; "
             "pass the one with --image"
         )
     return found[0]
 
 
-def _export(place: Place, outputs: Sequence[Output], overwrite: bool, sources: Sequence[Path]) -> list[Path]:
+def _is_picture_of(stem: str, name: str) -> bool:
+    own, suffix = os.path.splitext(name)
+    return suffix.lower() in SUFFIXES and stem in (own, f"{own}_{suffix[1:]}")
+
+
+def _export(place: Place, outputs: Sequence[Output], overwrite: bool, sources: Container[str]) -> list[Path]:
     place = Place(place.source, place.folder, place.stem.removesuffix("_labels"))
     targets = [place.file(role) for role, _ in outputs]
     refuse_replacing_inputs(targets, sources)
@@ -163,30 +172,30 @@ def _export(place: Place, outputs: Sequence[Output], overwrite: bool, sources: S
 
 
 def _label_maps_below(folder: Path) -> list[Path]:
-    files = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        files += [Path(root, name) for name in sorted(names) if not name.startswith(".")]
-    files = [path for path in files if path.suffix.lower() in _LABEL_SUFFIXES]
+    files = [path for path in files_below(folder) if path.suffix.lower() in _LABEL_SUFFIXES]
+    if not files:
+        raise PixelClusterError(
+            f"{show_path(folder)}: no label map in this folder; known suffixes are .png, .tif and .npz"
+        )
     return [path for path in files if path.stem.endswith("_labels")] or files
 
 
 def label_colours(
-    path: Path, labels: NDArray[np.int32], palette: str | None, picture: NDArray[np.float32] | None
+    path: Path, found: LabelFile, palette: str | None, picture: NDArray[np.float32] | None
 ) -> NDArray[np.uint8]:
     """The colours of a label map, (K, 3): those of a palette's name or file, or its own.
 
     Raises:
         PixelClusterError: no such palette, or too few colours in it.
     """
-    n_ids = int(labels.max()) + 1
+    n_ids = int(found.ids.max()) + 1
     if n_ids > _LARGEST_IDS:
         raise PixelClusterError(
             f"{show_path(path)}: has ids up to {n_ids - 1}; at most {_LARGEST_IDS} are coloured, renumber"
         )
     if palette in PALETTES:
-        return make_palette(palette, n_ids, image=picture, label_map=labels)
-    own = read_label_palette(path) if palette is None else None
+        return make_palette(palette, n_ids, image=picture, label_map=found.ids)
+    own = found.palette if palette is None else None
     if palette is None and (own is None or len(own) < n_ids):
         return categorical(n_ids)
     if palette is not None and not os.path.exists(Path(palette)):

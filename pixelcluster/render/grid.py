@@ -13,6 +13,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.render.overlay import with_legend
 
 _PAPER = (255, 255, 255)
+_WIDTH = 1600  # pixels
 
 
 def contact_sheet(
@@ -20,7 +21,6 @@ def contact_sheet(
     *,
     palette: NDArray[np.uint8] | None = None,
     shares: Sequence[float] | None = None,
-    width: int = 1600,
 ) -> Image.Image:
     """Lay (picture, overlay) pairs out in rows of nearly equal height, one shared legend beneath.
 
@@ -31,30 +31,29 @@ def contact_sheet(
         pairs: pictures and their overlays, of any sizes.
         palette: (K, 3) uint8 for the legend; none is drawn without it.
         shares: K fractions of all pixels for the legend.
-        width: of the sheet in pixels.
 
     Returns:
-        RGB picture of that width.
+        RGB picture, 1600 pixels wide.
 
     Raises:
         PixelClusterError: no pair at all.
     """
     if not pairs:
         raise PixelClusterError("a contact sheet needs at least one picture; got none")
-    gap = max(2, width // 200)
+    gap = _WIDTH // 200
     rows = _justified_rows([_aspect(picture) for picture, _ in pairs], per_row=2 if len(pairs) > 2 else 1)
     strips, start = [], 0
     for count in rows:
-        strips.append(_strip(pairs[start : start + count], width - 2 * gap, gap))
+        strips.append(_strip(pairs[start : start + count], _WIDTH - 2 * gap, gap))
         start += count
-    sheet = Image.new("RGB", (width, sum(strip.height + gap for strip in strips) + gap), _PAPER)
+    sheet = Image.new("RGB", (_WIDTH, sum(strip.height + gap for strip in strips) + gap), _PAPER)
     y = gap
     for strip in strips:
         sheet.paste(strip, (gap, y))
         y += strip.height + gap
     if palette is None or shares is None:
         return sheet
-    return with_legend(sheet, palette, shares, text_size=max(12, width // 64))
+    return with_legend(sheet, palette, shares, text_size=_WIDTH // 64)
 
 
 def _aspect(picture: Image.Image) -> float:

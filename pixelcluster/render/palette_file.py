@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.write import atomic_write
+from pixelcluster.io.decode import file_size
 
 _LARGEST_FILE = 1_000_000
 _COLOUR_LINE = re.compile(r"\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:\s+(?!\d).*)?$")
@@ -33,11 +33,11 @@ def read_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         PixelClusterError: unreadable, empty, or a line that is no colour; the line is named.
     """
     name = show_path(path)
+    if file_size(Path(path)) > _LARGEST_FILE:
+        raise PixelClusterError(
+            f"{name}: larger than 1 MB, so not a palette; wanted text with one 'r g b' a line"
+        )
     try:
-        if os.path.getsize(path) > _LARGEST_FILE:
-            raise PixelClusterError(
-                f"{name}: larger than 1 MB, so not a palette; wanted text with one 'r g b' a line"
-            )
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
@@ -50,26 +50,8 @@ def read_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     return np.array(colours, dtype=np.uint8)
 
 
-def write_palette(
-    path: str | os.PathLike[str], palette: NDArray[np.uint8], *, overwrite: bool = False
-) -> None:
-    """Write colours so that `read_palette` (and, for ``.gpl``, GIMP and Inkscape) read them.
-
-    Args:
-        path: ``.json``, ``.gpl``, or any other suffix for plain lines.
-        palette: (K, 3) uint8.
-        overwrite: replace an existing file.
-
-    Raises:
-        PixelClusterError: the file cannot be written.
-    """
-    text = palette_text(palette, Path(path).suffix.lower())
-    with atomic_write(path, overwrite=overwrite) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-
-
 def palette_text(palette: NDArray[np.uint8], suffix: str, names: Sequence[str] = ()) -> str:
-    """Return what a palette file holds.
+    """Return what a file for `read_palette` (and, for ``.gpl``, GIMP and Inkscape) holds.
 
     Args:
         palette: (K, 3) uint8.

@@ -7,7 +7,7 @@ import io
 import math
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -90,12 +90,12 @@ class Album:
         self.pages[source] = Page(width, height, _data_uri(before), after, doubt)
 
 
-def check_report(path: Path, sources: Sequence[Path], *, overwrite: bool = False) -> None:
+def check_report(path: Path, sources: Container[str], *, overwrite: bool = False) -> None:
     """Say before any work that a report cannot be written; create its folder where missing.
 
     Args:
         path: of the HTML file.
-        sources: files being read, which it may not replace.
+        sources: `real_paths` of the files being read, which it may not replace.
         overwrite: whether an existing file may be replaced.
 
     Raises:

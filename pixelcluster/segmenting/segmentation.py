@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.label_map import encode_label_map, label_format
 from pixelcluster.io.write import atomic_write
-from pixelcluster.render.palette import categorical, mean_colours
+from pixelcluster.render.palette import categorical, hex_colours, mean_colours
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,6 +31,24 @@ class ClusterRow:
     """"#rrggbb", or "" for a cluster without pixels."""
     name: str = ""
     """What people call it, where they have said so."""
+
+
+def cluster_rows(
+    pixels: NDArray[np.integer], means: NDArray[np.floating], names: Sequence[str]
+) -> list[ClusterRow]:
+    """Return the table of K clusters from their pixels (K,), mean colours (K, 3) in [0, 1] and names."""
+    colours = hex_colours((means * 255).round().astype(np.uint8))
+    shares = pixels / max(1, pixels.sum())
+    return [
+        ClusterRow(
+            cluster=i,
+            pixels=int(pixels[i]),
+            share=float(shares[i]),
+            mean_colour=colours[i] if pixels[i] else "",
+            name=name,
+        )
+        for i, name in enumerate(names)
+    ]
 
 
 @dataclass(frozen=True)
@@ -114,17 +132,8 @@ class Segmentation:
     def table(self) -> list[ClusterRow]:
         """One row a cluster, by id, absent clusters included."""
         pixels = np.bincount(self.label_map.ravel(), minlength=self.n_clusters)
-        means = (mean_colours(self.image, self.label_map, self.n_clusters) * 255).round().astype(int)
-        return [
-            ClusterRow(
-                cluster=i,
-                pixels=int(pixels[i]),
-                share=float(pixels[i] / self.label_map.size),
-                mean_colour="#{:02x}{:02x}{:02x}".format(*means[i]) if pixels[i] else "",
-                name=self.names[i] if self.names else "",
-            )
-            for i in range(self.n_clusters)
-        ]
+        means = mean_colours(self.image, self.label_map, self.n_clusters)
+        return cluster_rows(pixels, means, self.names or ("",) * self.n_clusters)
 
     def overlay(self, opacity: float = 0.5, legend: bool = True) -> Image.Image:
         """The image tinted by cluster, with boundaries.

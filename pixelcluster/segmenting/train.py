@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,20 +12,19 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
-from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
+from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.label_map import png_note
 from pixelcluster.io.read import list_images
 from pixelcluster.io.write import atomic_write, make_folder
 from pixelcluster.render.grid import contact_sheet
-from pixelcluster.stopping import Interrupted, StopSignals
+from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
 
 if TYPE_CHECKING:
     from pixelcluster.estimator import PixelCluster
     from pixelcluster.training.snapshots import Snapshots
 
 N_SAMPLES = 12
-CHECKPOINTS = "checkpoints"
-"""Folder in the model folder; it is deleted when the model is written."""
-
 Progress = Callable[[Mapping[str, object]], None]
 
 
@@ -38,19 +38,7 @@ class Training:
     minutes: float | None = None
     seed: int = 0
     device: str = "auto"
-
-
-@dataclass(frozen=True)
-class Keeping:
-    """How a run is kept safe.
-
-    Attributes:
-        minutes: between checkpoints.
-        stop: signals that end the run at its next step, once it has something to save.
-    """
-
-    minutes: float = 10.0
-    stop: StopSignals | None = None
+    max_pixels: int = MAX_PIXELS
 
 
 def train_folder(
@@ -74,7 +62,7 @@ def train_folder(
         progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
 
     Returns:
-        The fitted model.
+        The fitted model; its `failures_` are the files left out.
 
     Raises:
         PixelClusterError: no images, or an output folder that is not empty.
@@ -105,9 +93,14 @@ def train_folder(
         config=training.config,
         seed=training.seed,
         device=training.device,
+        max_pixels=training.max_pixels,
     )
     keeping = keeping or Keeping()
-    caller = {"folder": str(folder.absolute()), "device": training.device}
+    caller = {
+        "folder": str(folder.absolute()),
+        "device": training.device,
+        "max_pixels": training.max_pixels,
+    }
     snapshots = Snapshots(output / CHECKPOINTS, every=60 * keeping.minutes, caller=caller, stop=keeping.stop)
     return _finish(model, folder, images, output, training.minutes, snapshots, progress)
 
@@ -130,7 +123,7 @@ def resume_folder(
         progress: see `train_folder`.
 
     Returns:
-        The fitted model.
+        The fitted model; its `failures_` are the files left out.
 
     Raises:
         PixelClusterError: no checkpoint, or other images than the run was begun with.
@@ -148,7 +141,12 @@ def resume_folder(
         caller = state["caller"]
         folder = Path(caller["folder"]) if folder is None else folder
         config = parse_config(state["config"], "the checkpoint")
-        model = PixelCluster(config=config, seed=int(state["seed"]), device=str(caller["device"]))
+        model = PixelCluster(
+            config=config,
+            seed=int(state["seed"]),
+            device=str(caller["device"]),
+            max_pixels=int(caller["max_pixels"]),
+        )
     caller = {**caller, "folder": str(folder.absolute())}
     snapshots = Snapshots(
         output / CHECKPOINTS, every=60 * keeping.minutes, caller=caller, state=state, stop=keeping.stop
@@ -176,7 +174,9 @@ def _finish(
     from pixelcluster.training.distributed import leads
     from pixelcluster.training.snapshots import remove
 
-    model.fit(folder, minutes=minutes, progress=progress, snapshots=snapshots)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "left out", PixelClusterWarning)  # the caller has `failures_`
+        model.fit(folder, minutes=minutes, progress=progress, snapshots=snapshots)
     if not leads():
         return model
     model.save(output)
@@ -186,7 +186,7 @@ def _finish(
         if snapshots.stop.received is not None:
             raise Interrupted(snapshots.stop.received, f"stopped; the model is in {show_path(output)}")
     with atomic_write(output / "samples.png", overwrite=True) as temporary:
-        sample_sheet(model, images).save(temporary, "PNG")
+        sample_sheet(model, images).save(temporary, "PNG", pnginfo=png_note("sheet of samples"))
     return model
 
 
@@ -207,8 +207,10 @@ def sample_sheet(model: PixelCluster, images: list[Path]) -> Image.Image:
     picks = np.unique(np.linspace(0, len(images) - 1, min(N_SAMPLES, len(images))).round().astype(int))
     for i in picks:
         try:
-            result = model.predict(images[i], mode="fast")
-        except PixelClusterError:  # fit has already told of it
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", PixelClusterWarning)  # fit has already told of it
+                result = model.predict(images[i], mode="fast")
+        except PixelClusterError:  # and of this
             continue
         picture = Image.fromarray((result.image * 255 + 0.5).astype(np.uint8))
         pairs.append((picture, result.overlay(0.55, legend=False)))

@@ -45,8 +45,8 @@ class Settings:
 
     @property
     def max_bytes(self) -> int:
-        """Of an upload: four bytes a pixel, as an uncompressed picture has, and room for metadata."""
-        return 4 * self.max_pixels + 1_000_000
+        """Of an upload: eight bytes a pixel, as an uncompressed 16-bit picture has, and room for metadata."""
+        return 8 * self.max_pixels + 1_000_000
 
 
 class Api:
@@ -179,7 +179,7 @@ class Api:
         with self._changing:
             picture, result = self._result(request)
             changed = change(result)
-            self.store.put(picture, changed, request.path_params["result"])
+            self.store.change(picture, request.path_params["result"], changed)
         return self._table(changed)
 
     def _table(self, result: Result) -> Response:

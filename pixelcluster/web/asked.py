@@ -66,7 +66,7 @@ class Strokes(_Asked):
 
 
 class Run(_Asked):
-    """A run: K, the mode of the model, strokes, and the result they were painted on."""
+    """A run: K, the mode of the model, strokes, and the result shown, which they were painted on."""
 
     k: Annotated[int, Field(ge=1, le=MAX_CLUSTERS)] | None = None
     mode: Literal["fast", "exact"] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,15 +14,23 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.label_map import png_note
 from pixelcluster.render.convert import convert
 from pixelcluster.segmenting.segmentation import Segmentation
 
+_LARGEST_VIEW, _LARGEST_SIDE = 1_000_000, 32_000  # pixels
+
 
 def view_jpeg(image: NDArray[np.float32]) -> bytes:
-    """Encode an image (H, W, 3) to look at, not to keep."""
+    """Encode an image (H, W, 3) to look at, as large as the page draws it (`stage.js`) or JPEG allows."""
     buffer = io.BytesIO()
-    levels = (image * 255 + 0.5).astype(np.uint8)
-    Image.fromarray(levels).save(buffer, "JPEG", quality=95, subsampling=0)
+    picture = Image.fromarray((image * 255 + 0.5).astype(np.uint8))
+    scale = min(1.0, math.sqrt(_LARGEST_VIEW / (picture.width * picture.height)))
+    scale = min(scale, _LARGEST_SIDE / max(picture.size))
+    if scale < 1:
+        width, height = (max(1, round(side * scale)) for side in picture.size)
+        picture = picture.resize((width, height), Image.Resampling.BOX)
+    picture.save(buffer, "JPEG", quality=95, subsampling=0)
     return buffer.getvalue()
 
 
@@ -42,7 +51,7 @@ def _saved(suffix: str) -> Callable[[Segmentation, float], bytes]:
 
 def _overlay(result: Segmentation, opacity: float) -> bytes:
     buffer = io.BytesIO()
-    result.overlay(opacity).save(buffer, "PNG")
+    result.overlay(opacity).save(buffer, "PNG", pnginfo=png_note("overlay of clusters"))
     return buffer.getvalue()
 
 

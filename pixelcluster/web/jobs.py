@@ -25,6 +25,8 @@ Work = Callable[[Watch], str]
 _FRAMES = 96
 """Kept of a job; older ones are of no use to a page that shows the newest."""
 _LARGEST_FRAME = 500_000  # cells
+_ENDED = 32
+"""Jobs that are remembered after their end."""
 
 
 class QueueFullError(PixelClusterError):
@@ -57,11 +59,10 @@ class JobQueue:
 
     Args:
         waiting: how many may wait behind the one that runs.
-        kept: how many finished jobs are remembered.
     """
 
-    def __init__(self, waiting: int = 8, kept: int = 32) -> None:
-        self._waiting_limit, self._kept = waiting, kept
+    def __init__(self, waiting: int) -> None:
+        self._waiting_limit = waiting
         self._changed = threading.Condition()
         self._waiting: deque[Job] = deque()
         self._jobs: OrderedDict[str, Job] = OrderedDict()
@@ -85,7 +86,7 @@ class JobQueue:
             job = Job(work)
             self._waiting.append(job)
             self._jobs[job.id] = job
-            for old in [i for i, other in self._jobs.items() if _ended(other)][: -self._kept]:
+            for old in [i for i, other in self._jobs.items() if _ended(other)][:-_ENDED]:
                 del self._jobs[old]
             self._changed.notify()
             return job.id

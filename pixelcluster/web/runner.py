@@ -75,7 +75,7 @@ class Runner:
             raise PixelClusterError("modes are a trained model's; start with --model DIR, or leave mode out")
         before = None if asked.result is None else picture.results.get(asked.result)
         if asked.result is not None and before is None:
-            raise PixelClusterError("the result painted on is no longer there; run again without strokes")
+            raise PixelClusterError("the result shown is no longer there; open the picture again")
         marks = None
         if asked.scribbles is not None:
             n_ids = MAX_CLUSTERS if self._model is None else self._model.model_.generator.n_clusters
@@ -85,7 +85,7 @@ class Runner:
             run = self._alone if self._model is None else self._with_model
             result = run(picture.image, asked, marks, before, watch)
             _check_count(result.found.n_clusters)
-            return self._store.put(picture, result)
+            return self._store.put(picture, result, after=asked.result)
 
         return work
 

@@ -126,12 +126,27 @@ class Store:
                 self._pictures.move_to_end(picture_id)
             return picture
 
-    def put(self, picture: Picture, result: Result, result_id: str | None = None) -> str:
-        """Keep a result of a picture, under the id it had before or a new one, and return the id."""
+    def change(self, picture: Picture, result_id: str, result: Result) -> None:
+        """Put a changed result in the place it had."""
         with self._lock:
-            name = result_id or secrets.token_urlsafe(12)
+            if result_id in picture.results:
+                picture.results[result_id] = result
+
+    def put(self, picture: Picture, result: Result, after: str | None) -> str:
+        """Keep a new result of a picture, and return its id.
+
+        Args:
+            picture: of the store.
+            result: of the picture.
+            after: id of the result that was shown when the run was asked for: it and those before it are
+                what the page can go back to; later ones it has undone, and they are forgotten.
+        """
+        with self._lock:
+            while after in picture.results and next(reversed(picture.results)) != after:
+                picture.results.popitem()
+            name = secrets.token_urlsafe(12)
             picture.results[name] = result
-            while len(picture.results) > _RESULTS:
+            if len(picture.results) > _RESULTS:
                 picture.results.popitem(last=False)
             return name
 

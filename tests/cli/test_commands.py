@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from pixelcluster.cli.main import cli
 from pixelcluster.cli.progress import live_line, share_bar, track, training_line
@@ -79,3 +80,21 @@ def test_a_share_bar_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[
     with share_bar("segmenting") as show:
         show(0.5)
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("kind", ["picture", "masks", "coco"])
+def test_export_makes_no_folder_named_like_a_file(label_map: Path, tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "single.png"
+    result = CliRunner().invoke(cli, ["export", str(label_map), "-o", str(target), "--format", kind])
+    assert result.exit_code == 1
+    assert "single.png: " in result.stderr
+    assert "give -o a folder" in result.stderr
+    assert not target.exists()
+
+
+def test_export_of_a_model_wants_to(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").touch()
+    Image.new("RGB", (3, 2)).save(tmp_path / "samples.png")
+    result = CliRunner().invoke(cli, ["export", str(tmp_path), "-o", str(tmp_path / "x.onnx")])
+    assert result.exit_code == 1
+    assert "add --to onnx" in result.stderr

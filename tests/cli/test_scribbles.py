@@ -11,7 +11,7 @@ from PIL import Image
 
 from pixelcluster.cli.main import cli
 from pixelcluster.estimator import PixelCluster
-from pixelcluster.io.label_map import read_label_map, read_label_names
+from pixelcluster.io.label_map import read_label_file, read_label_map
 from tests.synthetic import settings, textures
 
 
@@ -40,7 +40,7 @@ def test_names_of_strokes_travel_to_table_and_file(
     labels = read_label_map(tmp_path / "photo_labels.png")
     assert (labels[:18, :28] == 0).all()
     assert (labels[:, 34:] == 1).all()
-    assert read_label_names(tmp_path / "photo_labels.png")[:2] == ("fire", "rest")
+    assert read_label_file(tmp_path / "photo_labels.png").names[:2] == ("fire", "rest")
     assert "fire" in run("segment", photo(), "--scribbles", strokes, "--overwrite").stdout
     assert "fire" in run("info", tmp_path / "photo_labels.png").stdout
 

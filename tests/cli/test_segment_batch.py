@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pixelcluster.cli.main import cli
+from pixelcluster.io.read import list_images
+from pixelcluster.segmenting.method import Segmenter
+from pixelcluster.segmenting.segmentation import Segmentation
 
 
 def run(*arguments: object) -> Result:
@@ -169,3 +173,49 @@ def test_a_plain_report_imports_no_torch(photo: Callable[..., Path], tmp_path: P
     text = report.read_text(encoding="utf-8")
     assert ">numpy<" in text
     assert ">torch<" not in text
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_paths_are_resolved_once_each(
+    photo: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolved, real = [], os.path.realpath
+    monkeypatch.setattr("os.path.realpath", lambda path, **k: resolved.append(path) or real(path, **k))
+    for number in range(20):
+        photo(f"in/{number}.png")
+    assert run(tmp_path / "in", "-o", tmp_path / "out").exit_code == 0
+    assert len(resolved) <= 12 * 20
+
+
+@pytest.mark.usefixtures("fake_single")
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_surprise_costs_one_file(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    whole = Segmenter.image
+
+    def image(self: Segmenter, source: Path) -> Segmentation:
+        if source.name == "c.png":
+            raise ZeroDivisionError("inner\ndetails")
+        return whole(self, source)
+
+    monkeypatch.setattr(Segmenter, "image", image)
+    (tmp_path / "l.txt").write_text("\n".join(str(path) for path in sorted(scans.rglob("*.*"))))
+    result = run(tmp_path / "l.txt" if listed else scans, "-o", tmp_path / "out")
+    assert isinstance(result.exception, SystemExit)
+    assert result.exit_code == 1
+    assert "c.png: ZeroDivisionError: inner details" in result.stderr
+    assert "1 of 5 inputs failed" in result.stderr
+    assert len(list((tmp_path / "out").rglob("*_labels.png"))) == 4
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_our_own_files_are_no_photographs(photo: Callable[..., Path], tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    assert run(photo("own/p.png"), "--entropy").exit_code == 0
+    for kind in ("picture", "masks", "png16"):
+        arguments = ["export", str(own / "p_labels.png"), "-o", str(own), "--format", kind]
+        assert CliRunner().invoke(cli, arguments).exit_code == 0
+    photo("own/room_ids.png")  # named as ours, but without our mark
+    assert len(names(own)) == 11
+    assert sorted(path.name for path in list_images([own])) == ["p.png", "room_ids.png"]

@@ -89,6 +89,8 @@ def test_choices_rasters_do_not_have(scene: Path, tmp_path: Path) -> None:
     fails(run(scene, "--probabilities"), "--probabilities")
     fails(run(scene, "--stack", "texture"), "--stack")
     fails(run(scene, "--mode", "exact"), "--mode")
+    for wanted in ("npz", "png"):
+        fails(run(scene, "--format", wanted), "GeoTIFF", "--format")
     fails(run(scene, "--polygons", tmp_path / "p.shp"), ".geojson")
     fails(run(scene, "-o", tmp_path / "out", "--polygons", tmp_path / "gone" / "p.geojson"), "no such folder")
     Image.new("RGB", (9, 9)).save(tmp_path / "x.png")

@@ -52,7 +52,7 @@ def test_same_ids_again_and_a_file_name(clip: Path, tmp_path: Path) -> None:
     fails(run(clip, "-o", tmp_path / "c.png"), "end -o in .mkv")
     Image.new("RGB", (9, 9)).save(tmp_path / "x.png")
     fails(run(tmp_path / "x.png", "-o", tmp_path / "x.mkv"), "end -o in .png or .tif")
-    fails(run(clip, "-o", clip.with_suffix(".mkv"), "--format", "tif", "--probabilities"), "--probabilities")
+    fails(run(clip, "-o", clip.with_suffix(".mkv"), "--probabilities"), "--probabilities")
 
 
 def test_rotated_labels_are_upright(clip: Path, tmp_path: Path) -> None:
@@ -81,6 +81,8 @@ def test_choices_videos_do_not_have(clip: Path, tmp_path: Path) -> None:
     fails(run(clip, "--scribbles", tmp_path / "s.png"), "--scribbles")
     fails(run(clip, "--bands", "1"), "--bands")
     fails(run(clip, "--entropy"), "--entropy")
+    fails(run(clip, "--format", "npz"), ".mkv", "--format")
+    fails(run(clip, "-o", tmp_path / "x.mkv", "--format", "png"), "--format")
     fails(run(clip, "--stack", "texture"), "--stack")
     fails(run(clip, "--mode", "exact"), "--mode")
     fails(run(clip, "--max-pixels", 1000), "--max-pixels")

@@ -1,26 +1,33 @@
 from __future__ import annotations
 
+import io
 import pickle
+import zipfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import skimage.io
+from click.testing import CliRunner
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+from pixelcluster.cli.main import cli
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.io import label_map
+from pixelcluster.io.decode import MAX_PIXELS, load_image
+from pixelcluster.io.describe import describe
 from pixelcluster.io.label_map import (
     encode_label_map,
     label_format,
     palette_with_ids,
+    read_label_file,
     read_label_map,
-    read_label_names,
-    read_label_palette,
 )
+from pixelcluster.render.convert import convert
 from pixelcluster.render.palette import categorical
 
 
@@ -83,7 +90,7 @@ def test_npz_round_trip(tmp_path: Path) -> None:
         assert set(arrays) == {"label_map", "palette", "probabilities", "entropy"}
         np.testing.assert_array_equal(arrays["probabilities"], p)
     np.testing.assert_array_equal(read_label_map(path), ids)
-    np.testing.assert_array_equal(read_label_palette(path), categorical(4))
+    np.testing.assert_array_equal(read_label_file(path).palette, categorical(4))
 
 
 def test_more_ids_than_a_png_holds(tmp_path: Path) -> None:
@@ -102,9 +109,11 @@ def test_any_palette_can_carry_ids(colours: list[tuple[int, int, int]]) -> None:
 
 def test_embedded_palette_is_read_back(tmp_path: Path) -> None:
     encode_label_map(tmp_path / "m.png", every_id(5), categorical(5), "png")
-    np.testing.assert_array_equal(read_label_palette(tmp_path / "m.png"), palette_with_ids(categorical(5)))
+    np.testing.assert_array_equal(
+        read_label_file(tmp_path / "m.png").palette, palette_with_ids(categorical(5))
+    )
     encode_label_map(tmp_path / "m.tif", every_id(5), categorical(5), "tif")
-    assert read_label_palette(tmp_path / "m.tif") is None
+    assert read_label_file(tmp_path / "m.tif").palette is None
 
 
 def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
@@ -124,7 +133,7 @@ def test_what_is_no_label_map_is_refused(tmp_path: Path) -> None:
         ("pickled.npz", "object"),
         ("text.npz", "cannot be read"),
         ("pickle.npz", "cannot be read"),
-        ("gone.npz", "No such file"),
+        ("gone.npz", "no such file"),
         ("negative.tif", "negative id -1"),
     ]:
         with pytest.raises(PixelClusterError, match=word) as caught:
@@ -140,17 +149,15 @@ def test_label_format_by_suffix() -> None:
 
 @pytest.mark.parametrize("name", ["x.png", "x.tif", "x.npz", "wide.png"])
 def test_names_come_back(tmp_path, name) -> None:
-    from pixelcluster.io.label_map import read_label_names
-
     n_ids = 300 if name == "wide.png" else 3
     labels = np.arange(n_ids, dtype=np.int32).reshape(1, -1)
     names = ("sky", "", "Straße", *[""] * (n_ids - 3))
     path = tmp_path / name
     palette = np.zeros((n_ids, 3), np.uint8)
     encode_label_map(path, labels, palette, path.suffix[1:], names=names)
-    assert read_label_names(path) == names
+    assert read_label_file(path).names == names
     encode_label_map(path, labels, palette, path.suffix[1:])
-    assert read_label_names(path) == ()
+    assert read_label_file(path).names == ()
     np.testing.assert_array_equal(read_label_map(path), labels)
 
 
@@ -167,19 +174,20 @@ def test_hostile_arrays_beside_a_label_map_are_refused(tmp_path: Path) -> None:
         ({"palette": np.array([{}])}, "palette is object"),
     ]:
         with pytest.raises(PixelClusterError, match=words):
-            read_label_palette(save_npz(path, **extra))
+            read_label_file(save_npz(path, **extra))
     for extra, words in [
         ({"names": np.array(["a"] * 3, "<U2000000")}, "names is"),
+        ({"names": np.zeros(70_000, "<U1")}, "at most 65536 clusters"),
         ({"names": np.arange(3)}, "names is int64"),
         ({"names": np.array(None)}, "names is object"),
     ]:
         with pytest.raises(PixelClusterError, match=words):
-            read_label_names(save_npz(path, **extra))
+            read_label_file(save_npz(path, **extra))
     content = save_npz(path, palette=np.arange(30, dtype=np.uint8).reshape(10, 3)).read_bytes()
     place = content.index(b"palette.npy") + 60
     path.write_bytes(content[:place] + bytes([content[place] ^ 255]) + content[place + 1 :])
     with pytest.raises(PixelClusterError, match="cannot be read as NPZ"):
-        read_label_palette(path)
+        read_label_file(path)
 
 
 def test_ids_that_32_bits_do_not_hold_are_refused(tmp_path: Path) -> None:
@@ -205,3 +213,46 @@ def test_any_label_map_comes_back_from_every_format(tmp_path: Path, data: st.Dat
     back = read_label_map(path)
     assert back.dtype == np.int32
     np.testing.assert_array_equal(back, labels)
+
+
+def test_names_of_no_bytes_are_refused_by_their_header(tmp_path: Path) -> None:
+    path = save_npz(tmp_path / "x.npz")
+    member = io.BytesIO()
+    header = {"descr": "<U0", "fortran_order": False, "shape": (150_000_000,)}
+    np.lib.format.write_array_header_1_0(member, header)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("names.npy", member.getvalue())
+    with pytest.raises(PixelClusterError, match="names is <U0"):
+        read_label_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "nodata"),
+    [("255", 255), (" 7\0", 7), ("9" * 5000, None), (str(2**31), None), ("-1", None), ("nan", None)],
+)
+def test_any_nodata_tag_is_an_id_or_none(tmp_path: Path, text: str, nodata: int | None) -> None:
+    image = Image.fromarray(np.zeros((3, 4), np.uint8))
+    image.save(tmp_path / "x.tif", tiffinfo={42113: text})
+    assert read_label_file(tmp_path / "x.tif").nodata == nodata
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.tif", "x.npz"])
+def test_names_of_a_file_are_fit_for_a_terminal(tmp_path: Path, name: str) -> None:
+    hostile = ("\x1b[2Jsky", "a\nb\a", "x" * 5000, "fine")
+    palette, labels = categorical(4), np.arange(4, dtype=np.int32)[None]
+    encode_label_map(tmp_path / name, labels, palette, label_format(name), names=hostile)
+    names = read_label_file(tmp_path / name).names
+    assert names == ("\\x1b[2Jsky", "a\\nb\\x07", "x" * 60, "fine")
+    shown = CliRunner().invoke(cli, ["info", str(tmp_path / name)]).stdout
+    assert "fine" in shown
+    assert all(line.isprintable() for line in shown.splitlines())
+
+
+def test_a_label_map_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, times = tmp_path / "x.tif", []
+    encode_label_map(path, np.zeros((3, 4), np.int32), categorical(2), "tif", names=("a", "b"))
+    monkeypatch.setattr(label_map, "load_image", lambda *a, **k: times.append(k) or load_image(*a, **k))
+    describe(path)
+    assert times == [{"max_pixels": MAX_PIXELS}]
+    convert([path], tmp_path / "out", "masks", max_pixels=1000)
+    assert times[1:] == [{"max_pixels": 1000}]

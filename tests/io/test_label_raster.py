@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.io.label_map import read_label_map, read_label_names, read_label_nodata
+from pixelcluster.io.label_map import read_label_file
 from pixelcluster.io.label_raster import BLOCK, create_label_raster
 from pixelcluster.io.raster import open_raster
 from pixelcluster.render.palette import categorical
@@ -47,9 +47,9 @@ def test_what_a_gis_reads_back(tmp_path: Path, k: int, dtype: str, nodata: int) 
     assert [entry["id"] for entry in classes] == list(range(k))
     assert classes[0]["name"] == "sky"
     if dtype == "uint8":
-        np.testing.assert_array_equal(read_label_map(tmp_path / "l.tif"), np.where(valid, truth, nodata))
-        assert read_label_nodata(tmp_path / "l.tif") == nodata
-        assert read_label_names(tmp_path / "l.tif") == tuple(names)
+        found = read_label_file(tmp_path / "l.tif")
+        np.testing.assert_array_equal(found.ids, np.where(valid, truth, nodata))
+        assert (found.nodata, found.names) == (nodata, tuple(names))
         with Image.open(tmp_path / "l.tif") as image:
             assert image.tag_v2[305] == "pixelcluster"
 

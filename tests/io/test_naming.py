@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.io.naming import plan_places, refuse_replacing_inputs
+from pixelcluster.io.naming import plan_places, real_paths, refuse_replacing_inputs
 
 
 def stems(files: list[str], output: Path | None = Path("out")) -> list[str]:
@@ -39,5 +39,5 @@ def test_inputs_are_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "x.png").touch()
     (tmp_path / "link.png").symlink_to(tmp_path / "x.png")
     with pytest.raises(PixelClusterError, match="is an input"):
-        refuse_replacing_inputs([tmp_path / "link.png"], [tmp_path / "x.png"])
-    refuse_replacing_inputs([tmp_path / "y.png"], [tmp_path / "x.png"])
+        refuse_replacing_inputs([tmp_path / "link.png"], real_paths([tmp_path / "x.png"]))
+    refuse_replacing_inputs([tmp_path / "y.png"], real_paths([tmp_path / "x.png"]))

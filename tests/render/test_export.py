@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +10,7 @@ from PIL import Image
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.label_map import encode_label_map, palette_with_ids
-from pixelcluster.render.export import Look, colourise, export_pictures
+from pixelcluster.render.export import Look, colourise, export_pictures, matching_image
 from pixelcluster.render.palette import categorical
 
 IDS = np.array([[0, 1, 2], [2, 1, 0]], dtype=np.int32)
@@ -36,7 +38,7 @@ def test_palette_files_and_mean_colours(label_map: Path, tmp_path: Path) -> None
     picture = colourise(label_map, Look(palette=str(tmp_path / "p.txt")))
     np.testing.assert_array_equal(np.asarray(picture)[0], [[1, 2, 3], [4, 5, 6], [7, 8, 9]])
     Image.new("RGB", (3, 2), (9, 200, 30)).save(tmp_path / "cat.png")
-    flat = colourise(label_map, Look(palette="mean", image=tmp_path, opacity=1))
+    flat = colourise(label_map, Look(palette="mean", image=tmp_path / "cat.png", opacity=1))
     assert np.asarray(flat).reshape(-1, 3).max(0)[1] >= 200
     (tmp_path / "short.txt").write_text("1 2 3\n")
     for palette, word in (("short.txt", "holds 1 colours"), ("gone.txt", "no such palette")):
@@ -49,8 +51,8 @@ def test_images_must_fit(label_map: Path, tmp_path: Path) -> None:
     with pytest.raises(PixelClusterError, match="3 x 2"):
         colourise(label_map, Look(image=tmp_path / "cat.jpg"))
     Image.new("RGB", (3, 2)).save(tmp_path / "cat.png")
-    with pytest.raises(PixelClusterError, match="2 images named 'cat'"):
-        colourise(label_map, Look(image=tmp_path))
+    _, (failure,) = export_pictures([label_map], tmp_path / "out", Look(image=tmp_path))
+    assert f"2 images named cat in {tmp_path}" in failure
 
 
 def test_a_folder_goes_on_past_bad_maps(label_map: Path, tmp_path: Path) -> None:
@@ -63,3 +65,38 @@ def test_a_folder_goes_on_past_bad_maps(label_map: Path, tmp_path: Path) -> None
     _, failures = export_pictures([label_map], tmp_path / "out", Look())
     assert "--overwrite" in failures[0]
     assert export_pictures([label_map], tmp_path / "out", Look(), overwrite=True)[1] == []
+
+
+def test_pictures_are_found_where_segment_found_them(tmp_path: Path) -> None:
+    out, nest = tmp_path / "out", tmp_path / "nest"
+    for name in ("dog_png", "dog_jpg", "sub/cat", "sub/a_b"):
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        encode_label_map(out / f"{name}_labels.png", IDS, categorical(3), "png")
+    for name in ("dog.png", "dog.jpg", "sub/cat.png", "cat.png"):
+        (nest / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (3, 2)).save(nest / name)
+    written, (failure,) = export_pictures([out], tmp_path / "pictures", Look(image=nest))
+    assert len(written) == 3
+    assert f"0 images named a_b in {nest / 'sub'} or {nest}" in failure
+    assert matching_image(Path("cat_labels.png"), nest, Path("sub")) == nest / "sub/cat.png"
+    assert matching_image(Path("cat_labels.png"), nest, Path("other")) == nest / "cat.png"
+
+
+def test_paths_are_resolved_once_each(label_map: Path, tmp_path: Path, monkeypatch) -> None:
+    for number in range(19):
+        shutil.copy(label_map, label_map.with_name(f"{number}_labels.png"))
+    resolved, real = [], os.path.realpath
+    monkeypatch.setattr("os.path.realpath", lambda path, **k: resolved.append(path) or real(path, **k))
+    written, _ = export_pictures([label_map.parent], tmp_path / "out", Look())
+    assert len(written) == 20
+    assert len(resolved) <= 10 * 20
+
+
+def test_a_folder_that_cannot_be_read_is_told(label_map: Path, tmp_path: Path, monkeypatch) -> None:
+    def walk(folder: Path, onerror):
+        onerror(PermissionError(13, "Permission denied", str(folder)))
+
+    monkeypatch.setattr("os.walk", walk)
+    written, failures = export_pictures([label_map.parent, label_map], tmp_path / "out", Look())
+    assert len(written) == 1
+    assert "folder cannot be read (Permission denied)" in failures[0]

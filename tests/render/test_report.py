@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.naming import real_paths
 from pixelcluster.render.palette import categorical
 from pixelcluster.render.report import MAX_SIDE, Album, Page, check_report, versions, write_report
 from pixelcluster.segmenting.runs.jobs import Outcome
@@ -167,7 +168,7 @@ def test_a_report_replaces_nothing_unasked(tmp_path: Path) -> None:
     for path, sources, words in (
         (target, [], "--overwrite"),
         (tmp_path / "r.png", [], ".html"),
-        (target, [target], "is an input"),
+        (target, real_paths([target]), "is an input"),
         (target / "r.html", [], "a file is in its place"),
     ):
         with pytest.raises(PixelClusterError, match=words):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image
 
 from pixelcluster.config import RunConfig
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import read_image
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.segmenting.train import Keeping, Training, resume_folder, train_folder
@@ -24,6 +25,7 @@ class FakeModel:
     """Keeps the calls of the estimator; predicts halves."""
 
     during: Callable[[Snapshots], None] | None = None
+    failures_: tuple[tuple[Path, str], ...] = ()
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -37,6 +39,7 @@ class FakeModel:
         snapshots: Snapshots,
     ) -> FakeModel:
         self.fitted, self.snapshots = (folder, minutes), snapshots
+        warnings.warn("left out x.png: damaged", PixelClusterWarning, stacklevel=2)
         if FakeModel.during is not None:
             FakeModel.during(snapshots)
         if progress is not None:
@@ -66,15 +69,19 @@ def test_choices_reach_the_model_and_samples_are_drawn(photo: Callable[[str], Pa
     (tmp_path / "in" / "broken.png").write_text("no")
     states: list[object] = []
     model = train_folder(
-        tmp_path / "in", tmp_path / "out", Training(n_clusters=2, minutes=3, seed=9), progress=states.append
+        tmp_path / "in",
+        tmp_path / "out",
+        Training(n_clusters=2, minutes=3, seed=9, max_pixels=50),
+        progress=states.append,
     )
     assert model.options["n_clusters"] == 2
-    assert model.options["seed"] == 9
+    assert (model.options["seed"], model.options["max_pixels"]) == (9, 50)
     assert model.fitted == (tmp_path / "in", 3)
     assert states == [{"step": 1}]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["model.safetensors", "samples.png"]
     with Image.open(tmp_path / "out" / "samples.png") as sheet:
         assert sheet.width == 1600
+        assert sheet.info["Software"] == "pixelcluster"
 
 
 def test_refusals_come_before_the_work(photo: Callable[[str], Path], tmp_path: Path) -> None:
@@ -112,11 +119,12 @@ def test_checkpoints_are_there_during_a_run_and_gone_after_it(
 
 def test_resuming_takes_everything_from_the_checkpoint(photo: Callable[[str], Path], tmp_path: Path) -> None:
     photo("in/a.png")
-    caller = {"folder": str(tmp_path / "in"), "device": "cpu"}
+    caller = {"folder": str(tmp_path / "in"), "device": "cpu", "max_pixels": 99}
     state = {"step": 7, "seed": 5, "config": RunConfig(n_clusters=4).model_dump(mode="json")}
     Snapshots(tmp_path / "out" / "checkpoints", every=1, caller=caller).save(7, state)
     model = resume_folder(tmp_path / "out", minutes=2)
-    assert model.options == {"config": RunConfig(n_clusters=4), "seed": 5, "device": "cpu"}
+    assert model.options == {"config": RunConfig(n_clusters=4), "seed": 5, "device": "cpu", "max_pixels": 99}
+    assert model.snapshots.caller["max_pixels"] == 99
     assert model.fitted == (tmp_path / "in", 2)
     assert model.snapshots.state["step"] == 7
     assert (tmp_path / "out" / "samples.png").exists()
@@ -126,7 +134,7 @@ def test_resuming_takes_everything_from_the_checkpoint(photo: Callable[[str], Pa
 
 def test_a_model_that_moved_and_a_folder_that_is_gone(photo: Callable[[str], Path], tmp_path: Path) -> None:
     photo("moved/a.png")
-    caller = {"folder": str(tmp_path / "gone"), "device": "cpu"}
+    caller = {"folder": str(tmp_path / "gone"), "device": "cpu", "max_pixels": 99}
     state = {"step": 7, "seed": 5, "config": {}}
     Snapshots(tmp_path / "out" / "checkpoints", every=1, caller=caller).save(7, state)
     with pytest.raises(PixelClusterError, match="gone: is no folder"):

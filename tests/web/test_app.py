@@ -169,6 +169,7 @@ def test_downloads_are_the_files_of_the_command_line(page: Page, noisy: np.ndarr
         assert arrays["names"].tolist() == ["both", "", "", ""]
     with Image.open(tmp_path / "overlay.png") as overlay:
         assert overlay.width >= 60
+        assert overlay.info["Software"] == "pixelcluster"  # so that a folder of photographs goes past it
     with zipfile.ZipFile(tmp_path / "masks.zip") as archive:
         assert sorted(archive.namelist()) == [f"mask_cluster{i}.png" for i in (0, 1, 2)]
         mask = Image.open(io.BytesIO(archive.read("mask_cluster0.png")))
@@ -177,3 +178,45 @@ def test_downloads_are_the_files_of_the_command_line(page: Page, noisy: np.ndarr
     for query in ("2", "-1", "nan", "x"):
         page.error(page.client.get(f"{result}/files/overlay.png?opacity={query}"), 400, "opacity")
     page.error(page.client.get(f"{result}/files/secret.txt"), 404, "labels.png")
+
+
+def test_every_result_the_page_can_go_back_to_is_there(page: Page, quadrants: np.ndarray) -> None:
+    picture = page.open(quadrants)
+
+    def run(after: str | None, k: int) -> str:
+        return page.run(picture, k=k, result=after and after.rsplit("/", 1)[1])
+
+    first = run(None, 1)
+    second = run(first, 2)
+    third = run(second, 3)
+    fourth = run(third, 4)
+    fifth = run(third, 4)  # after an undo, which leaves the fourth behind
+    for result in (first, second, third, fifth):
+        assert page.client.get(result).status_code == 200
+    page.error(page.client.get(fourth), 404, "no such result")
+    page.client.post(f"{second}/merge", json={"clusters": [0, 1]})
+    run(second, 4)
+    assert len(page.client.get(second).json()["rows"]) == 1
+    page.error(page.client.get(third), 404, "no such result")
+
+
+@pytest.mark.parametrize("shape", [(4, 24_000), (1500, 1000)])
+def test_the_view_of_a_large_picture_is_as_large_as_the_page_draws(
+    serve: Callable[..., Page], shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pixelcluster.web.files._LARGEST_SIDE", 6000)  # 65500 of JPEG takes long to send
+    page = serve(max_pixels=2_000_000)
+    answer = page.client.get(page.open(np.full((*shape, 3), 0.5)))
+    assert answer.status_code == 200
+    width, height = Image.open(io.BytesIO(answer.content)).size
+    assert max(width, height) <= 6000
+    assert width * height <= 1_001_000
+    assert width / height == pytest.approx(shape[1] / shape[0], rel=0.01)
+
+
+def test_an_uncompressed_16_bit_picture_of_the_largest_size_is_taken(serve: Callable[..., Page]) -> None:
+    page = serve(max_pixels=1_200_000)
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((1000, 1200), np.uint16)).save(buffer, "TIFF")
+    body = buffer.getvalue() + bytes(2 * 2 * 1_200_000)  # as long as one of three channels
+    assert page.client.post("/api/pictures", content=body).status_code == 201

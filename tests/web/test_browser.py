@@ -12,7 +12,7 @@ from PIL import Image
 
 pytest.importorskip("uvicorn", reason="the page needs the extra web")
 
-from pixelcluster.io.label_map import read_label_map, read_label_names
+from pixelcluster.io.label_map import read_label_file
 from tests.browsers import browser_page
 from tests.serving import running
 
@@ -112,10 +112,10 @@ def test_from_the_upload_to_the_download(address: str, tmp_path: Path) -> None:
         page.wait_for_selector("text=two clusters have one name")
         page.screenshot(path=tmp_path / "page.png")
 
-    labels = read_label_map(files["labels.png"])
+    labels, _, names, _ = read_label_file(files["labels.png"])
     assert sorted(np.unique(labels)) == [0, 1, 2, 4, 5]
     assert (labels[int(0.72 * 214), int(0.6 * 320) : int(0.8 * 320)] == 5).all()
-    assert read_label_names(files["labels.png"])[5] == "lake"
+    assert names[5] == "lake"
     with np.load(files["labels.npz"]) as arrays:
         np.testing.assert_array_equal(arrays["label_map"], labels)
     with zipfile.ZipFile(files["masks.zip"]) as archive:
@@ -151,3 +151,22 @@ def test_keys_alone_are_enough(address: str) -> None:
         page.wait_for_selector("#progress", state="hidden", timeout=30_000)
         assert page.locator("#rows tr").count() == 4
         assert page.locator("#undo").is_disabled()  # no second result
+
+
+def test_a_step_back_that_fails_can_be_tried_again(address: str, tmp_path: Path) -> None:
+    with Image.open(SAMPLE) as sample:
+        sample.resize((120, 80)).save(tmp_path / "s.png")
+    with browser_page(viewport={"width": 1100, "height": 800}) as page:
+        page.goto(address)
+        page.set_input_files("#file", tmp_path / "s.png")
+        for k in (2, 3):
+            page.wait_for_selector("#run:enabled")
+            page.fill("#k", str(k))
+            page.click("#run")
+            page.wait_for_selector(f"#rows tr:nth-child({k}):last-child")
+        page.route("**/labels", lambda route: route.fulfill(status=400, json={"error": "try again"}))
+        page.click("#undo")
+        page.wait_for_selector("#toast:has-text('try again')")
+        page.unroute("**/labels")
+        page.click("#undo:enabled")
+        page.wait_for_selector("#rows tr:nth-child(2):last-child")

@@ -55,8 +55,8 @@ def test_uploads_that_are_no_pictures(page: Page, body: bytes, words: str) -> No
 
 
 def test_bodies_are_capped_while_they_arrive(page: Page) -> None:
-    limit = 4 * 100_000 + 1_000_000
-    page.error(page.client.post("/api/pictures", content=bytes(limit + 1)), 413, "1.4 MB")
+    limit = 8 * 100_000 + 1_000_000
+    page.error(page.client.post("/api/pictures", content=bytes(limit + 1)), 413, "1.8 MB")
     sent = 0
 
     def endless() -> Any:
@@ -65,7 +65,7 @@ def test_bodies_are_capped_while_they_arrive(page: Page) -> None:
             sent += 100_000
             yield bytes(100_000)
 
-    page.error(page.client.post("/api/pictures", content=endless()), 413, "1.4 MB")
+    page.error(page.client.post("/api/pictures", content=endless()), 413, "1.8 MB")
     lying = {"Content-Length": "99999999999999999999999"}
     page.error(page.client.post("/api/pictures", content=b"x", headers=lying), 413, "limit")
     picture = page.open(np.zeros((4, 5, 3)))

@@ -18,7 +18,7 @@ from tests.web.conftest import Page
 
 @pytest.fixture
 def queue() -> Iterator[JobQueue]:
-    jobs = JobQueue(waiting=2, kept=3)
+    jobs = JobQueue(waiting=2)
     yield jobs
     jobs.close()
 
@@ -134,7 +134,8 @@ def test_what_is_done_holds_no_picture(queue: JobQueue) -> None:
     assert gone() is None
 
 
-def test_old_jobs_are_forgotten(queue: JobQueue) -> None:
+def test_old_jobs_are_forgotten(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pixelcluster.web.jobs._ENDED", 3)
     jobs = [queue.submit(lambda watch: "made") for _ in range(1)]
     for _ in range(6):
         ended(queue, jobs[-1])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.segmenting.segmentation import ClusterRow
+from pixelcluster.segmenting.segmentation import ClusterRow, cluster_rows
 
 
 class Tally:
@@ -35,14 +35,4 @@ class Tally:
 
     def rows(self, names: Sequence[str]) -> list[ClusterRow]:
         """Return one row a cluster, with its name of K names."""
-        means = (self._colours / np.maximum(self.pixels, 1)[:, None] * 255).round().astype(int)
-        return [
-            ClusterRow(
-                cluster=i,
-                pixels=int(self.pixels[i]),
-                share=float(share),
-                mean_colour="#{:02x}{:02x}{:02x}".format(*means[i]) if self.pixels[i] else "",
-                name=names[i],
-            )
-            for i, share in enumerate(self.shares())
-        ]
+        return cluster_rows(self.pixels, self._colours / np.maximum(self.pixels, 1)[:, None], names)

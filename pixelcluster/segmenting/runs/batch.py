@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
-from pixelcluster.io.label_map import png_note
+from pixelcluster.io.label_map import label_format, png_note
 from pixelcluster.io.naming import refuse_replacing_inputs
 from pixelcluster.io.soft_maps import encode_entropy, encode_probabilities
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
 def run_jobs(
     jobs: Sequence[Job],
-    sources: Sequence[Path],
+    sources: Container[str],
     segmenter: Segmenter,
     outputs: Outputs,
     *,
@@ -37,7 +36,7 @@ def run_jobs(
 
     Args:
         jobs: from `plan_jobs`, all or some.
-        sources: all inputs, those of other processes too: none may be replaced.
+        sources: `real_paths` of all inputs, those of other processes too: none may be replaced.
         segmenter: the method.
         outputs: which files are wanted.
         album: takes small pictures for a report.
@@ -52,7 +51,7 @@ def run_jobs(
 
 def _run(
     job: Job,
-    sources: Sequence[Path],
+    sources: Container[str],
     segmenter: Segmenter,
     outputs: Outputs,
     album: Album | None,
@@ -61,7 +60,7 @@ def _run(
     started = time.perf_counter()
     info: Mapping[str, object] = {}
     try:
-        refuse_replacing_inputs(list(job.files.values()), sources)
+        refuse_replacing_inputs(job.files.values(), sources)
         for path in job.files.values():
             if os.path.exists(path.parent):
                 check_writable(path, overwrite=outputs.overwrite)
@@ -86,12 +85,15 @@ def _run(
         return Outcome(
             job.source, error=f"{name}: not enough memory for this image; shrink it or cut it in tiles"
         )
+    except Exception as error:  # of a million files, one nobody foresaw must not end the run
+        name, kind = show_path(job.source), type(error).__name__
+        return Outcome(job.source, error=f"{name}: {kind}: {' '.join(str(error).split())[:160]}")
     return Outcome(
         job.source,
         files=tuple(job.files.values()),
         table=tuple(table),
         seconds=seconds,
-        warnings=tuple(str(warning.message) for warning in caught),
+        warnings=tuple(str(w.message).removeprefix(f"{show_path(job.source)}: ") for w in caught),
         info=info,
     )
 
@@ -131,7 +133,7 @@ def _write(result: Segmentation, job: Job, outputs: Outputs) -> None:
         for role, path in job.files.items():
             temporary = stack.enter_context(atomic_write(path, overwrite=outputs.overwrite))
             if role == "labels":
-                result.encode(temporary, outputs.label_format)
+                result.encode(temporary, label_format(path))
             elif role == "overlay":
                 # Level 3 takes half the time of the default 6 for a fifth more bytes.
                 note = png_note("overlay of clusters")

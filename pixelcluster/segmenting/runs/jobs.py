@@ -24,7 +24,8 @@ from pixelcluster.segmenting.segmentation import ClusterRow
 class Outputs:
     """Which files each image gets."""
 
-    label_format: LabelFormat = "png"
+    label_format: LabelFormat | None = None
+    """None: PNG; rasters and videos have a format of their own and refuse another."""
     overlay: bool = True
     probabilities: bool = False
     entropy: bool = False
@@ -32,6 +33,10 @@ class Outputs:
     polygons: Path | None = None
     """Of a single raster."""
     polygon_options: PolygonOptions = field(default_factory=PolygonOptions)
+
+    def labels(self) -> str:
+        """Return the end of a label map's name, where the user names none."""
+        return f"_labels.{self.label_format or 'png'}"
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def plan_jobs(
         groups.append((item, found))
     if output is None or not names_a_file(output):
         places = plan_places(groups, output)
-        jobs = [plan_job(place, f"_labels.{outputs.label_format}", outputs, max_pixels) for place in places]
+        jobs = [plan_job(place, outputs.labels(), outputs, max_pixels) for place in places]
     elif len(inputs) > 1 or os.path.isdir(inputs[0]):
         raise PixelClusterError(f"{show_path(output)}: is one file for several images; give -o a folder")
     else:
@@ -128,26 +133,27 @@ def plan_jobs(
     return jobs, failed
 
 
-def choose_format(output: Path | None, wanted: LabelFormat | None) -> LabelFormat:
-    """The format of the label maps: what the file name or the user says, else PNG.
+def choose_format(output: Path | None, wanted: LabelFormat | None) -> LabelFormat | None:
+    """The format of the label maps: what the file name or the user says.
 
     Args:
         output: folder or file, as for `plan_jobs`.
         wanted: what `--format` says, if anything.
 
     Returns:
-        "png", "tif" or "npz".
+        "png", "tif" or "npz"; None where nobody says, or the name is that of a video.
 
     Raises:
         PixelClusterError: the two contradict each other, or the file name ends in something else.
     """
-    if output is None or not names_a_file(output) or output.suffix.lower() == VIDEO_LABELS:
-        return wanted or "png"
-    if wanted not in (None, label_format(output)):
+    if output is None or not names_a_file(output):
+        return wanted
+    named = None if output.suffix.lower() == VIDEO_LABELS else label_format(output)
+    if wanted not in (None, named):
         raise PixelClusterError(
             f"{show_path(output)}: does not end in .{wanted} as --format says; drop one of them"
         )
-    return label_format(output)
+    return named
 
 
 def names_a_file(output: Path) -> bool:
@@ -165,7 +171,7 @@ def plan_job(place: Place, labels: str, outputs: Outputs, max_pixels: int) -> Jo
         max_pixels: larger TIFFs are rasters.
 
     Raises:
-        PixelClusterError: a raster or video whose label map is to be of another kind.
+        PixelClusterError: a raster or video whose label map is asked for in another format.
     """
     if is_video(place.source):
         return _video_job(place, labels, outputs)
@@ -175,11 +181,7 @@ def plan_job(place: Place, labels: str, outputs: Outputs, max_pixels: int) -> Jo
         )
     raster = is_raster(place.source, max_pixels=max_pixels)
     if raster:  # an image format could keep neither the place on earth nor the size
-        labels = "_labels.tif" if labels.startswith("_labels") else labels
-        if not labels.lower().endswith((".tif", ".tiff")):
-            raise PixelClusterError(
-                f"{show_path(place.source)}: the label map of a raster is a GeoTIFF; end -o in .tif"
-            )
+        labels = _own_format(place, labels, outputs, "raster is a GeoTIFF", (".tif", ".tiff"))
     files = {"labels": place.file(labels)}
     if outputs.overlay:
         files["overlay"] = place.file("_overlay.png")
@@ -192,13 +194,21 @@ def plan_job(place: Place, labels: str, outputs: Outputs, max_pixels: int) -> Jo
     return Job(place.source, files, raster)
 
 
-def _video_job(place: Place, labels: str, outputs: Outputs) -> Job:
-    name = f"_labels{VIDEO_LABELS}" if labels.startswith("_labels") else labels
-    if not name.lower().endswith(VIDEO_LABELS):
+def _own_format(place: Place, labels: str, outputs: Outputs, what: str, suffixes: tuple[str, ...]) -> str:
+    """Return the end of the label map's name; refuse one that the user has chosen and that does not fit."""
+    if outputs.label_format is None and labels == outputs.labels():
+        return f"_labels{suffixes[0]}"
+    if not labels.lower().endswith(suffixes):
         raise PixelClusterError(
-            f"{show_path(place.source)}: the label map of a video is a video; end -o in {VIDEO_LABELS}"
+            f"{show_path(place.source)}: the label map of a {what}; end -o in {suffixes[0]}, or give -o a "
+            "folder and leave --format out"
         )
-    files = {"labels": place.file(name)}
+    return labels
+
+
+def _video_job(place: Place, labels: str, outputs: Outputs) -> Job:
+    labels = _own_format(place, labels, outputs, f"video is a lossless one ({VIDEO_LABELS})", (VIDEO_LABELS,))
+    files = {"labels": place.file(labels)}
     if outputs.overlay:
         files["overlay"] = place.file("_overlay.mp4")
     return Job(place.source, files, video=True)

@@ -23,10 +23,10 @@ class PathSet:
     """
 
     def __init__(self, paths: Iterable[str]) -> None:
-        self._numbers = np.sort(np.fromiter(map(_number, paths), np.uint64))
+        self._numbers = np.sort(np.fromiter(map(path_number, paths), np.uint64))
 
     def __contains__(self, path: str) -> bool:
-        number = np.uint64(_number(path))
+        number = np.uint64(path_number(path))
         index = int(self._numbers.searchsorted(number))
         return index < len(self._numbers) and bool(self._numbers[index] == number)
 
@@ -34,7 +34,8 @@ class PathSet:
         return len(self._numbers)
 
 
-def _number(path: str) -> int:
+def path_number(path: str) -> int:
+    """Return 64 bits of a hash."""
     digest = hashlib.blake2b(os.fsencode(path), digest_size=8).digest()
     return int.from_bytes(digest, "little")
 

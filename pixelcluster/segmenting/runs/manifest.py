@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TextIO
 
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.decode import file_size
 from pixelcluster.io.naming import Place
 
 SUFFIXES = (".txt", ".jsonl", ".csv")
@@ -39,6 +40,7 @@ def read_manifest(manifest: Path) -> Iterator[Path]:
             number += 1
             yield line
 
+    file_size(manifest)  # a pipe would be waited for
     try:
         # surrogateescape: a file name may be any bytes.
         with open(manifest, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
@@ -77,14 +79,15 @@ _READERS = {".txt": _lines, ".jsonl": _objects, ".csv": _rows}
 def place_listed(source: Path, output: Path) -> Place:
     """Return where the outputs of a listed image go; it depends on nothing but the path.
 
-    `a/x.jpg` gives `output/a/x_jpg...`; what lies outside the current folder keeps its whole path. Names
-    with their suffix do not meet, so no list of names taken is needed.
+    `a/x.jpg` gives `output/a/x_jpg...`. Absolute paths, also those inside the current folder, and what lies
+    outside it keep their whole path. Two of a list seldom meet (`/a/x.jpg` and `a/x.jpg`, `x.jpg` and
+    `x_jpg`); `stream.Source.jobs` refuses the second.
 
     Args:
         source: the image.
         output: folder of all outputs.
     """
-    inside = Path(os.path.relpath(source)) if not source.is_absolute() else source
+    inside = source if source.is_absolute() else Path(os.path.relpath(source))
     if inside.is_absolute() or inside.parts[:1] == ("..",):
         inside = Path(os.path.abspath(source))
         inside = inside.relative_to(inside.anchor)

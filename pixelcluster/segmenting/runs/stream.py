@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.naming import Place
 from pixelcluster.segmenting.runs.jobs import Job, Outcome, Outputs, names_a_file, plan_job, plan_jobs
-from pixelcluster.segmenting.runs.journal import Journal, PathSet
+from pixelcluster.segmenting.runs.journal import Journal, PathSet, path_number
 from pixelcluster.segmenting.runs.manifest import is_manifest, place_listed, read_manifest
 from pixelcluster.segmenting.runs.selection import is_finished, take_shard
 
@@ -45,6 +46,9 @@ class Source:
     def jobs(self) -> Iterator[Job | Outcome]:
         """Yield the jobs of this shard, and an outcome for each input that gives none.
 
+        What is listed twice, or given beside the lists, is done once: of each listed path and of its
+        outputs' name 64 bits are remembered.
+
         Raises:
             PixelClusterError: a manifest or a list of outputs that makes no sense.
         """
@@ -53,47 +57,68 @@ class Source:
         found, failed = plan_jobs(plain, self.output, self.outputs, max_pixels=self.max_pixels)
         yield from failed
         yield from take_shard(found, number, count) if self.shard else found
-        listed = chain.from_iterable(read_manifest(path) for path in self.inputs if is_manifest(path))
-        for path in islice(listed, number - 1, None, count):
+        listed = self._listed(job.source for job in found)
+        for place, is_taken in islice(listed, number - 1, None, count):
             try:
-                place = place_listed(path, self.output)
-                yield plan_job(place, f"_labels.{self.outputs.label_format}", self.outputs, self.max_pixels)
+                if is_taken:
+                    name = show_path(place.source)
+                    raise PixelClusterError(f"{name}: its outputs are named as another's; give it another -o")
+                yield plan_job(place, self.outputs.labels(), self.outputs, self.max_pixels)
             except PixelClusterError as error:
-                yield Outcome(path, error=str(error))
+                yield Outcome(place.source, error=str(error))
+
+    def _listed(self, given: Iterable[Path]) -> Iterator[tuple[Place, bool]]:
+        """Yield where each image of the manifests goes, once, and whether another goes there already."""
+        known = {path_number(os.path.abspath(path)) for path in given}
+        taken: set[int] = set()
+        for path in chain.from_iterable(read_manifest(path) for path in self.inputs if is_manifest(path)):
+            number = path_number(os.path.abspath(path))
+            if number not in known:
+                known.add(number)
+                place = place_listed(path, self.output)
+                goal = path_number(str(place.file("")))
+                yield place, goal in taken
+                taken.add(goal)
 
 
-def run_stream(source: Source, engine: Engine, journal: Journal, note: Note, *, skip_existing: bool) -> None:
+def run_stream(source: Source, engine: Engine, journal: Journal, note: Note, *, skip_existing: bool) -> int:
     """Do the jobs that are not done yet, and write down each as it ends.
 
-    Inputs that the journal has as finished are passed over silently. Those whose outputs all exist are
-    skipped on request, and where the journal was begun by an earlier run: it may have been killed between an
-    image's files and its line.
+    An input is done if all its outputs exist, and either its journal was begun by an earlier run (which may
+    have been killed between an image's files and its line) or the user says so. Those with a line in the
+    journal are passed over silently. Who asks for `overwrite` alone has all of them done again.
 
     Args:
         source: what to do.
         engine: does jobs, in any order.
         journal: of this run and earlier ones.
         note: is told of each outcome.
-        skip_existing: see above.
+        skip_existing: files that exist mean that an input is done, also with `overwrite`.
+
+    Returns:
+        The number of inputs passed over silently.
 
     Raises:
         PixelClusterError: see `Source.jobs` and `Journal`.
     """
-    taken = source.outputs.overwrite
-    sources = PathSet(os.path.realpath(item.source) for item in source.jobs()) if taken else PathSet(())
+    overwrite, passed = source.outputs.overwrite, 0
+    sources = PathSet(os.path.realpath(item.source) for item in source.jobs()) if overwrite else PathSet(())
+    skipping = skip_existing or (journal.begun and not overwrite)
 
     def report(outcome: Outcome) -> None:
         journal.add(outcome)
         note(outcome)
 
     def todo() -> Iterator[Job]:
+        nonlocal passed
         for item in source.jobs():
-            if str(item.source) in journal.finished:
-                continue
             if isinstance(item, Outcome):
                 report(item)
-            elif (skip_existing or journal.begun) and is_finished(item):
-                report(Outcome(item.source, files=tuple(item.files.values()), skipped=True))
+            elif skipping and is_finished(item):
+                if str(item.source) in journal.finished:
+                    passed += 1
+                else:
+                    report(Outcome(item.source, files=tuple(item.files.values()), skipped=True))
             elif any(os.path.realpath(path) in sources for path in item.files.values()):
                 name = show_path(item.source)
                 report(Outcome(item.source, error=f"{name}: an output would replace an input; change -o"))
@@ -102,6 +127,7 @@ def run_stream(source: Source, engine: Engine, journal: Journal, note: Note, *, 
 
     for outcome in engine(todo()):
         report(outcome)
+    return passed
 
 
 def check_stream(source: Source) -> None:

@@ -134,8 +134,15 @@ async function change(ask) {
 }
 
 // Take back the last name or merge; where there is none, the last run.
-function undo() {
-  return shown.table.can_undo ? change(api.undo(open.id, shown.id)) : showResult(earlier.pop());
+async function undo() {
+  if (shown.table.can_undo) return change(api.undo(open.id, shown.id));
+  const before = earlier.pop();
+  try {
+    await showResult(before);
+  } catch (error) {
+    earlier.push(before); // it is still there to go back to
+    throw error;
+  }
 }
 
 function hover(cluster, place) {
@@ -188,7 +195,10 @@ function wire() {
     return openFile(file);
   });
   on("sample", "click", () => openPicture("china.jpg", api.sample));
-  on("run", "click", () => run(facts.model ? { mode: $("mode").value, result: shown?.id ?? null } : { k: $("auto").checked ? null : count(0) }));
+  on("run", "click", () => run({
+    ...(facts.model ? { mode: $("mode").value } : { k: $("auto").checked ? null : count(0) }),
+    result: shown?.id ?? null,
+  }));
   on("cancel", "click", () => job && api.cancel(job));
   on("k-less", "click", () => count(-1));
   on("k-more", "click", () => count(1));

@@ -1,6 +1,7 @@
 // The picture and its overlay. All of it is drawn here from the label map, so that hovering needs no server.
 
-const LARGEST = 1e6; // pixels that are drawn; larger pictures are shown shrunk
+const LARGEST = 1e6; // pixels that are drawn; larger pictures are shown shrunk, and sent so (`files.py`)
+const LARGEST_SIDE = 32000; // of a canvas, in any browser
 const LARGEST_FRAME = 4e5; // of a moment of a run
 
 export class Stage {
@@ -20,7 +21,7 @@ export class Stage {
   // Show a picture without labels. size: of the picture in pixels; the image may be any scaled version.
   open(image, size) {
     this.size = size;
-    const scale = Math.min(1, Math.sqrt(LARGEST / (size.width * size.height)));
+    const scale = Math.min(1, Math.sqrt(LARGEST / (size.width * size.height)), LARGEST_SIDE / Math.max(size.width, size.height));
     this.width = Math.max(1, Math.round(size.width * scale));
     this.height = Math.max(1, Math.round(size.height * scale));
     for (const canvas of [this.view, this.marks]) Object.assign(canvas, { width: this.width, height: this.height });

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from pixelcluster.cli.main import cli
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.label_map import read_label_map
 from pixelcluster.segmenting.runs.jobs import Outcome, Outputs
 from pixelcluster.segmenting.runs.journal import Journal, PathSet
 from pixelcluster.segmenting.runs.manifest import is_manifest, place_listed, read_manifest
@@ -68,11 +69,11 @@ def test_a_line_without_a_path_is_named(tmp_path: Path, name: str, content: byte
 
 
 def test_a_missing_manifest_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(PixelClusterError, match="cannot be read"):
+    with pytest.raises(PixelClusterError, match="no such file"):
         list(read_manifest(tmp_path / "l.txt"))
 
 
-def test_outputs_repeat_the_path_and_never_meet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_outputs_repeat_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     out = Path("out")
     wanted = {
@@ -137,14 +138,19 @@ def test_a_manifest_goes_on_where_it_stopped(photo: Callable[..., Path], tmp_pat
     labels.unlink()
     manifest.write_text("\n".join(map(str, listed)))
     second = run(manifest, "-o", out, "-k", 3)
-    assert not labels.exists()  # the journal is believed
-    assert "2 inputs finished before" in second.stdout
+    assert "1 inputs finished before" in second.stdout
     assert "1 inputs skipped" in second.stdout
-    assert "d_png_labels.png: exists already" in second.stderr
-    third = run(manifest, "-o", out, "-k", 3, "--overwrite")
+    for missing in ("a_png_overlay.png", "d_png_labels.png"):  # not believed of a, whose labels are gone
+        assert f"{missing}: exists already" in second.stderr
+    third = run(manifest, "-o", out, "-k", 3, "--overwrite", "--skip-existing")
     assert third.exit_code == 0, third.output
-    assert "1 images in" in third.stdout
+    assert "2 inputs finished before" in third.stdout
+    assert "2 images in" in third.stdout
+    assert labels.exists()
     assert run(manifest, "-o", out, "-k", 3).stdout.count("clusters in") == 0
+    again = run(manifest, "-o", out, "-k", 2, "--overwrite")
+    assert "4 images in" in again.stdout
+    assert read_label_map(labels).max() == 1
 
 
 @pytest.mark.usefixtures("fake_single")
@@ -215,3 +221,43 @@ def test_jobs_and_results_are_let_go(tmp_path: Path) -> None:
     assert most <= 3
     with Journal(source.journal()) as journal:
         assert all(str(item.source) in journal.finished for item in islice(source.jobs(), 10))
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_a_file_without_outputs_is_made_again(photo: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "l.txt").write_text(str(photo("p.png")))
+    labels = place_listed(tmp_path / "p.png", tmp_path / "out").file("_labels.png")
+    for _ in range(2):
+        result = run(tmp_path / "l.txt", "-o", tmp_path / "out", "--no-overlay")
+        assert result.exit_code == 0, result.output
+        labels.unlink()
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_what_is_listed_twice_is_done_once(
+    photo: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("p.png", "q.png", "in/r.png"):
+        photo(name)
+    lines = ["p.png", "p.png", "./p.png", str(tmp_path / "p.png"), "in/../q.png", "in/r.png"]
+    (tmp_path / "l.txt").write_text("\n".join(lines))
+    seen = []
+    for shard in ("1/2", "2/2"):
+        result = run("l.txt", "in", "-o", "out", "--json", "--shard", shard)
+        assert result.exit_code == 0, result.output
+        seen += [entry["input"] for entry in json.loads(result.stdout)]
+    assert sorted(seen) == ["in/../q.png", "in/r.png", "p.png"]
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_outputs_that_would_meet_are_refused(photo: Callable[..., Path], tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    absolute = photo("p.png")
+    relative = photo(str(absolute).lstrip("/")).relative_to(tmp_path)
+    (tmp_path / "l.txt").write_text(f"{absolute}\n{relative}\n")
+    for _ in range(2):
+        result = run("l.txt", "-o", "out", "--overwrite")
+        assert result.exit_code == 1
+        assert f"{relative}: its outputs are named as another's" in result.stderr
+        assert "1 images in" in result.stdout
