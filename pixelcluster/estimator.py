@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from pixelcluster import clock
 from pixelcluster.config import ClusterSettings, RunConfig, load_config
-from pixelcluster.data.folder import ImageFolder, limit_side
+from pixelcluster.data.folder import limit_side, read_images
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.io.scribbles import read_scribbles
 from pixelcluster.segmenting.predict import Mode, label_image
@@ -40,6 +41,7 @@ class PixelCluster:
         config: settings, or a YAML file of them; None: the defaults.
         seed: same seed and machine, same result.
         device: "auto", "cpu" or "cuda".
+        max_pixels: largest accepted height x width of a file, compared before decoding.
 
     Attributes:
         model_: the fitted model.
@@ -59,9 +61,10 @@ class PixelCluster:
         config: RunConfig | str | Path | None = None,
         seed: int = 0,
         device: str = "auto",
+        max_pixels: int = MAX_PIXELS,
     ) -> None:
         self.n_clusters, self.stack, self.config = n_clusters, stack, config
-        self.seed, self.device = seed, device
+        self.seed, self.device, self.max_pixels = seed, device, max_pixels
 
     def fit(
         self,
@@ -132,7 +135,7 @@ class PixelCluster:
         started = time.perf_counter()
         model = self._fitted()
         chosen: Mode = mode or model.config.mode
-        picture = read_image(image)
+        picture = read_image(image, max_pixels=self.max_pixels)
         marks = None
         if scribbles is not None:
             if mode == "fast":
@@ -164,14 +167,16 @@ class PixelCluster:
         save_model(self._fitted(), folder)
 
     @classmethod
-    def load(cls, folder: str | Path, *, seed: int = 0, device: str = "auto") -> PixelCluster:
-        """Read a model written by `save`.
+    def load(
+        cls, folder: str | Path, *, seed: int = 0, device: str = "auto", max_pixels: int = MAX_PIXELS
+    ) -> PixelCluster:
+        """Read a model written by `save`; the other arguments are those of the class.
 
         Raises:
             PixelClusterError: no model folder, or a file that is not ours.
         """
         model = load_model(folder, choose_device(device))
-        loaded = cls(config=model.config, seed=seed, device=device)
+        loaded = cls(config=model.config, seed=seed, device=device, max_pixels=max_pixels)
         loaded.model_ = model
         return loaded
 
@@ -200,31 +205,31 @@ class PixelCluster:
         self.failures_: list[tuple[Path, str]] = []
         side = image_side or 2**31
         if isinstance(images, (str, Path)):
-            folder = ImageFolder([Path(images)], max_side=side)
-            self.failures_ = folder.failures
-            for path, message in folder.failures:
-                warnings.warn(f"left out {path.name}: {message}", PixelClusterWarning, stacklevel=3)
-            return [folder[index] for index in range(len(folder))]
+            read = read_images([Path(images)], self.failures_, max_pixels=self.max_pixels)
+            arrays = [limit_side(image, side) for _, image in read]
+            for _, message in self.failures_:
+                warnings.warn(f"left out {message}", PixelClusterWarning, stacklevel=3)
+            return arrays
         if not isinstance(images, Sequence):
             raise PixelClusterError(
                 f"images is one {type(images).__name__}; give a folder or a list of images"
             )
-        return [limit_side(read_image(image), side) for image in images]
+        return [limit_side(read_image(image, max_pixels=self.max_pixels), side) for image in images]
 
     def _marks(self, scribbles: str | Path | NDArray[np.int32], shape: tuple[int, int]) -> NDArray[np.int32]:
         """Return scribbles (H, W) in ids that still exist."""
         config = self._fitted().config
         k = self._fitted().generator.n_clusters
         if isinstance(scribbles, np.ndarray):
-            marks = scribbles.astype(np.int32)
-            if marks.shape != shape or marks.max() < 0 or marks.max() >= k:
+            if scribbles.shape != shape or scribbles.max() < 0 or scribbles.max() >= k:
                 raise PixelClusterError(
-                    f"scribbles are {marks.shape} with ids up to {marks.max()}; wanted {shape} and ids from "
-                    f"0 to {k - 1}, -1 where unknown"
+                    f"scribbles are {scribbles.shape} with ids up to {scribbles.max()}; wanted {shape} and "
+                    f"ids from 0 to {k - 1}, -1 where unknown"
                 )
+            marks = scribbles.astype(np.int32)
         else:
             names = config.clusters.listed(k) or ("",) * k
-            marks, _ = read_scribbles(scribbles, shape, names=names)
+            marks, _ = read_scribbles(scribbles, shape, names=names, max_pixels=self.max_pixels)
         return current_ids(marks, config.clusters.merged)
 
     def _fitted(self) -> TrainedModel:

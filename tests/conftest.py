@@ -49,7 +49,7 @@ def grey_levels(
     rank = np.unique(image.reshape(-1, 3) @ (0.3, 0.6, 0.11), return_inverse=True)[1]
     labels = (rank * k // (rank.max() + 1)).reshape(image.shape[:2]).astype(np.int32)
     p = (labels == np.arange(labels.max() + 1)[:, None, None]).astype(np.float32)
-    return SimpleNamespace(label_map=labels, probabilities=p if probabilities else None)
+    return SimpleNamespace(label_map=labels, probabilities=p if probabilities else None, n_clusters=len(p))
 
 
 @pytest.fixture

@@ -117,13 +117,31 @@ def test_a_folder_of_tiny_grey_and_mixed_images(tmp_path) -> None:
     (tmp_path / "broken.png").write_text("no")
     for stack in ("texture", "rgb+sobel"):
         model = PixelCluster(config=settings(training={"epochs": 2, "batch_size": 16}), stack=stack)
-        with pytest.warns(PixelClusterWarning, match=r"left out broken\.png"):
+        with pytest.warns(PixelClusterWarning, match=r"left out \S*broken\.png: not an image"):
             model.fit(tmp_path)
         assert [path.name for path, _ in model.failures_] == ["broken.png"]
         for path in sorted(tmp_path.rglob("*.png")):
             if path.name != "broken.png":
                 with Image.open(path) as picture:
                     assert model.predict(path).label_map.shape == picture.size[::-1]
+
+
+def test_the_cap_of_pixels_is_that_of_training_images_pictures_and_scribbles(tmp_path) -> None:
+    images, _ = textures(2, side=32)
+    write(tmp_path / "in", "a.png", images[0])
+    marks = np.zeros((32, 32), dtype=np.uint8)
+    marks[4:8, 4:8] = 1
+    Image.fromarray(marks).save(tmp_path / "marks.png")
+    config = settings(training={"epochs": 1})
+    with pytest.raises(PixelClusterError, match="max_pixels="):
+        PixelCluster(config=config, max_pixels=1023).fit(tmp_path / "in")
+    model = PixelCluster(config=config, max_pixels=1024).fit(tmp_path / "in")
+    found = model.predict(tmp_path / "in" / "a.png", scribbles=tmp_path / "marks.png")
+    assert (found.label_map[4:8, 4:8] == 1).all()
+    model.max_pixels = 1023
+    for picture in (images[0], tmp_path / "in" / "a.png"):
+        with pytest.raises(PixelClusterError, match="over the cap"):
+            model.predict(picture, scribbles=tmp_path / "marks.png")
 
 
 def test_images_of_one_colour_have_one_cluster() -> None:

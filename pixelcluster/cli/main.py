@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib import import_module
 from typing import Any
 
 import click
 
 from pixelcluster import __version__
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.stopping import Interrupted, StopSignals
 
 # Name -> (module, first line of help). The line stands here so that `--help` imports none of the modules.
@@ -87,6 +88,16 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point of the console script."""
+    plain = warnings.formatwarning
+
+    def on_one_line(
+        message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+    ) -> str:
+        if issubclass(category, PixelClusterWarning):
+            return f"warning: {message}\n"
+        return plain(message, category, filename, lineno, line)
+
+    warnings.formatwarning = on_one_line
     cli(prog_name="pixelcluster")
 
 

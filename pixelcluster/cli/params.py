@@ -100,6 +100,15 @@ seed = click.option(
 device = click.option(
     "--device", type=DEVICE, default="auto", show_default=True, help="Where the model runs."
 )
+checkpoint_every = click.option(
+    "--checkpoint-every",
+    type=click.FloatRange(0),
+    metavar="MINUTES",
+    default=10.0,
+    show_default=True,
+    help="How much work a crash can cost.",
+)
+resume = click.option("--resume", type=PATH, metavar="DIR", help="Go on with the run of this folder.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace existing outputs instead of refusing.")
 stack = click.option(
     "--stack",
@@ -113,3 +122,17 @@ max_pixels = click.option(
     show_default=True,
     help="Refuse larger images, before decoding.",
 )
+
+
+def check_resumed(ctx: click.Context, *free: str) -> None:
+    """Refuse what `--resume` takes from the run itself.
+
+    Args:
+        ctx: of the command.
+        free: names of the parameters that may be given.
+    """
+    for param in ctx.command.params:
+        source = ctx.get_parameter_source(str(param.name))
+        if source is click.core.ParameterSource.COMMANDLINE and param.name not in {"resume", *free}:
+            name = param.opts[-1] if isinstance(param, click.Option) else param.human_readable_name
+            raise click.UsageError(f"--resume takes {name} from the run itself; leave it out")

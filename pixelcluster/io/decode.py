@@ -17,6 +17,8 @@ from pixelcluster.errors import PixelClusterError, show_path
 
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 MAX_PIXELS = 100_000_000
+_ANY_SIZE = 2**62
+_SOFTWARE_TAG = 305
 
 _pillow_cap_lock = threading.Lock()
 
@@ -45,19 +47,66 @@ def load_image(source: str | os.PathLike[str] | bytes, *, max_pixels: int = MAX_
     else:
         name, path = show_path(source), source
         check_regular_file(Path(source))
+    with _explained(name, max_pixels), _pillow_cap(max_pixels), Image.open(path, formats=FORMATS) as opened:
+        image: Image.Image = opened
+        check_still_and_size(image, name, max_pixels)
+        if image.width * image.height <= (Image.MAX_IMAGE_PIXELS or 0):
+            # The size in the header is fine: what is larger inside (a frame) is an attack.
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)  # keeps image.format, which a copy loses
+        return image
+
+
+@contextmanager
+def open_header(path: str | os.PathLike[str]) -> Iterator[Image.Image]:
+    """Open an image file to look at its header alone, so of any size and any number of frames.
+
+    Raises:
+        PixelClusterError: missing, unreadable, empty, or not an image.
+    """
+    check_regular_file(Path(path))
+    with _explained(show_path(path), _ANY_SIZE):
+        with _pillow_cap(_ANY_SIZE):
+            opened = Image.open(path, formats=FORMATS)
+        with opened:
+            yield opened
+
+
+def is_own(image: Image.Image) -> bool:
+    """Whether an opened PNG or TIFF bears the mark of this program."""
+    return "pixelcluster" in (image.info.get("Software"), getattr(image, "tag_v2", {}).get(_SOFTWARE_TAG))
+
+
+def upright(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
+    """Check an image that Pillow has opened and apply its EXIF orientation.
+
+    Args:
+        image: kept as it is.
+        name: how the image is called in messages.
+        max_pixels: largest accepted height x width.
+
+    Returns:
+        A decoded copy.
+
+    Raises:
+        PixelClusterError: as of `load_image`.
+    """
+    with _explained(name, max_pixels):
+        check_still_and_size(image, name, max_pixels)
+        copy = ImageOps.exif_transpose(image)
+        copy.format = image.format  # tells 16 bits that Pillow holds in 32
+        return copy
+
+
+@contextmanager
+def _explained(name: str, max_pixels: int) -> Iterator[None]:
+    """Turn whatever Pillow raises into one line, and keep its warnings still."""
     with warnings.catch_warnings():
         # Pillow warns of odd metadata, and of sizes below our own cap: neither matters to the pixels.
         warnings.simplefilter("ignore")
         try:
-            with _pillow_cap(max_pixels), Image.open(path, formats=FORMATS) as opened:
-                image: Image.Image = opened
-                check_still_and_size(image, name, max_pixels)
-                if image.width * image.height <= (Image.MAX_IMAGE_PIXELS or 0):
-                    # The size in the header is fine: what is larger inside (a frame) is an attack.
-                    warnings.simplefilter("error", Image.DecompressionBombWarning)
-                image.load()
-                ImageOps.exif_transpose(image, in_place=True)  # keeps image.format, which a copy loses
-                return image
+            yield
         except PixelClusterError:
             raise
         except UnidentifiedImageError:
@@ -117,11 +166,17 @@ def check_size(width: int, height: int, name: str, max_pixels: int) -> None:
 
 
 def check_regular_file(path: Path) -> None:
-    """Refuse what is missing, a folder, a device or empty, before anything opens it.
+    """Refuse what is missing, a folder, a device, a pipe or empty, before anything opens it.
 
     Raises:
         PixelClusterError: saying which of these it is.
     """
+    if file_size(path) == 0:
+        raise PixelClusterError(f"{show_path(path)}: the file is empty (0 bytes); copy or export it again")
+
+
+def file_size(path: Path) -> int:
+    """Return the bytes of a regular file, which may be none; else as `check_regular_file`."""
     name = show_path(path)
     try:
         status = path.stat()
@@ -135,8 +190,7 @@ def check_regular_file(path: Path) -> None:
         raise PixelClusterError(f"{name}: is a folder, but one file is needed; name a file inside it")
     if not stat.S_ISREG(status.st_mode):
         raise PixelClusterError(f"{name}: is not a regular file; save it to disk first")
-    if status.st_size == 0:
-        raise PixelClusterError(f"{name}: the file is empty (0 bytes); copy or export it again")
+    return status.st_size
 
 
 @contextmanager

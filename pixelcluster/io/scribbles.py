@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.decode import MAX_PIXELS, file_size
 from pixelcluster.io.label_map import read_label_map
 
 Marks = NDArray[np.int32]
@@ -124,13 +124,11 @@ def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         PixelClusterError: unreadable, larger than strokes are, or no object.
     """
     name = show_path(path)
+    if file_size(Path(path)) > _LARGEST_FILE:
+        raise PixelClusterError(f"{name}: larger than {_LARGEST_FILE / 1e6:g} MB; strokes are small")
     try:
-        if os.path.getsize(path) > _LARGEST_FILE:
-            raise PixelClusterError(f"{name}: larger than {_LARGEST_FILE / 1e6:g} MB; strokes are small")
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        if isinstance(error, PixelClusterError):
-            raise
         reason = " ".join(str(getattr(error, "strerror", None) or error).split())[:120]
         raise PixelClusterError(f"{name}: cannot be read as JSON ({reason})") from None
     if not isinstance(document, dict):

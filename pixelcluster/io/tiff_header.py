@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import warnings
+from pathlib import Path
 from typing import Any
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
-from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.decode import MAX_PIXELS, check_regular_file
 
 _WIDTH, _LENGTH, _SAMPLES = 256, 257, 277
 _GEO_TAGS = (33550, 33922, 34264, 34735, 42113)  # pixel scale, tie points, transform, keys, GDAL's nodata
@@ -26,6 +27,7 @@ def is_raster(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> 
         to be read whole; False for everything else, also for what cannot be read.
     """
     try:
+        check_regular_file(Path(path))
         with open(path, "rb") as handle:
             header = handle.read(8)
             if header[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):

@@ -92,8 +92,7 @@ def segment(
         quick = segment_image(
             picture, n_clusters=k, seed=seed, probabilities=probabilities, progress=progress
         )
-        labels, certain = quick.label_map, quick.probabilities
-        n_clusters = len(certain) if certain is not None else int(labels.max()) + 1
+        labels, certain, n_clusters = quick.label_map, quick.probabilities, quick.n_clusters
     else:
         from pixelcluster.estimator import PixelCluster
 
@@ -117,11 +116,12 @@ def _guided(
     progress: Watch | None,
 ) -> Segmentation:
     """Segment an image under known labels."""
-    from pixelcluster.io.scribbles import read_scribbles
+    from pixelcluster.io.scribbles import check_id, read_scribbles
     from pixelcluster.segmenting.alone.single import segment_image
 
     names: tuple[str, ...] = ()
     if isinstance(scribbles, np.ndarray):
+        check_id(int(scribbles.max(initial=-1)), None, "scribbles")
         marks = scribbles.astype(np.int32)
     else:
         marks, names = read_scribbles(scribbles, picture.shape[:2], max_pixels=max_pixels)

@@ -90,7 +90,9 @@ class Segmenter:
             )
         from pixelcluster.estimator import PixelCluster
 
-        self._model = PixelCluster.load(method.model, device=method.device, seed=method.seed)
+        self._model = PixelCluster.load(
+            method.model, device=method.device, seed=method.seed, max_pixels=method.max_pixels
+        )
 
     def image(self, path: Path) -> Segmentation:
         """Segment an image file.
@@ -117,11 +119,8 @@ class Segmenter:
                 scribbles=method.scribbles,
                 max_pixels=method.max_pixels,
             )
-        from pixelcluster.io.read import read_image
-
-        picture = read_image(path, max_pixels=method.max_pixels)
         result: Segmentation = self._model.predict(
-            picture, mode=method.mode, probabilities=method.probabilities, scribbles=method.scribbles
+            path, mode=method.mode, probabilities=method.probabilities, scribbles=method.scribbles
         )
         return result
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,8 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 import pixelcluster
+from pixelcluster.cli import main
 from pixelcluster.cli.main import COMMANDS, cli
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 
 HEAVY = (
     "torch",
@@ -138,3 +140,11 @@ def test_completion_knows_commands_and_options() -> None:
         [sys.executable, "-m", "pixelcluster"], env=environment, capture_output=True, text=True, check=False
     )
     assert "--probabilities" in done.stdout
+
+
+def test_our_warnings_take_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    monkeypatch.setattr(main, "cli", lambda **options: None)
+    main.main()
+    assert warnings.formatwarning("dark", PixelClusterWarning, "f.py", 3) == "warning: dark\n"
+    assert "f.py:3: UserWarning: dark" in warnings.formatwarning("dark", UserWarning, "f.py", 3)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,7 +24,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
     """Runs that only keep what they are given."""
     seen: list[tuple[Any, dict[str, Any]]] = []
     for name in ("train_folder", "resume_folder"):
-        monkeypatch.setattr(train, name, lambda *args, name=name, **kw: seen.append((name, args, kw)))
+
+        def keep(*args: Any, name: str = name, **kw: Any) -> SimpleNamespace:
+            seen.append((name, args, kw))
+            return SimpleNamespace(failures_=[])
+
+        monkeypatch.setattr(train, name, keep)
     return seen
 
 
@@ -32,11 +38,14 @@ def run(*arguments: object):
 
 
 def test_training_gets_the_choices(calls) -> None:
-    result = run("photos", "-k", 5, "-o", "model", "--seed", 3, "--minutes", 2, "--checkpoint-every", 0.5)
+    result = run(
+        *("photos", "-k", 5, "-o", "model", "--seed", 3, "--minutes", 2, "--checkpoint-every", 0.5),
+        *("--max-pixels", 50),
+    )
     assert result.exit_code == 0, result.output
     ((name, (folder, output, training), options),) = calls
     assert (name, folder, output) == ("train_folder", Path("photos"), Path("model"))
-    assert (training.n_clusters, training.seed, training.minutes) == (5, 3, 2)
+    assert (training.n_clusters, training.seed, training.minutes, training.max_pixels) == (5, 3, 2, 50)
     assert options["keeping"].minutes == 0.5
     assert isinstance(options["keeping"].stop, StopSignals)
     assert "model: model written" in result.output
@@ -54,11 +63,32 @@ def test_resuming_takes_a_folder_and_a_time_only(calls) -> None:
         ["--seed", 0],
         ["--config", "c"],
         ["--overwrite"],
+        ["--max-pixels", 9],
         ["--stack", "rgb"],
     ):
         result = run("--resume", "model", *extra)
         assert result.exit_code == 2
         assert "from the run itself; leave it out" in result.stderr
+
+
+def test_files_left_out_are_errors_after_the_model_is_written(
+    photo: Callable[[str], Path], tmp_path: Path
+) -> None:
+    for name in ("a", "b"):
+        photo(f"in/{name}.png")
+    (tmp_path / "in" / "broken.png").write_text("no")
+    (tmp_path / "c.yaml").write_text(SETTINGS)
+    command = [sys.executable, "-m", "pixelcluster", "train", "in", "-o", "out", "--config", "c.yaml"]
+    done = subprocess.run(
+        [*command, "--minutes", "0.01"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "error: in/broken.png: not an image this program reads; convert it to PNG, JPEG, TIFF, WebP, BMP, "
+        "GIF or PPM",
+        "1 files were left out",
+    ]
+    assert (tmp_path / "out" / "samples.png").exists()
 
 
 def test_something_must_be_trained(calls) -> None:

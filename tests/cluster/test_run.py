@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +113,9 @@ def test_predict_generate_and_refusals(clustered: Path, folder: Path, tmp_path: 
         (["nowhere/"], "nowhere"),
         (["mnist", "--root", "nowhere"], "nowhere"),
         (["bad.npz"], "is no npz file"),
+        (["dot", "--labels", "pipe.csv"], "not a regular file"),
+        (["pipe.npz"], "not a regular file"),
+        (["dot", "--max-pixels", "24"], "over the cap"),
     ],
 )
 def test_bad_input_ends_in_a_line(
@@ -120,6 +124,10 @@ def test_bad_input_ends_in_a_line(
     """Exit 1, one line, no results."""
     monkeypatch.chdir(tmp_path)
     Path("bad.npz").write_bytes(b"PK\x03\x04nonsense")
+    os.mkfifo("pipe.npz")  # opening it would wait for ever
+    os.mkfifo("pipe.csv")
+    Path("dot").mkdir()
+    Image.new("L", (5, 5)).save("dot/dot.png")
     result = CliRunner().invoke(cli, ["cluster", *arguments, "-k", "3", "-o", "out"])
     assert result.exit_code == 1
     assert problem in result.stderr

@@ -103,7 +103,7 @@ def test_methods_by_name_take_their_options(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("iterations: 0", "iterations"), ("steps: 3", "steps"), ("a: [", "not YAML"), (None, "No such file")],
+    [("iterations: 0", "iterations"), ("steps: 3", "steps"), ("a: [", "not YAML"), (None, "no such file")],
 )
 def test_wrong_settings_are_named(tmp_path, text, words):
     path = tmp_path / "x.yaml"

@@ -11,6 +11,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.describe import describe
 from pixelcluster.io.label_map import encode_label_map
 from pixelcluster.render.palette import categorical
+from tests.rasters import planted, write_scene
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_damaged_models_are_one_line(model: Path) -> None:
     (model / "config.yaml").write_text("!!python/object/apply:os.system ['true']")
     with pytest.raises(PixelClusterError, match=r"config\.yaml"):
         describe(model)
-    for content in (b"", b"x" * 100, (2).to_bytes(8, "little") + b"[]", (4).to_bytes(8, "little") + b'{"a"'):
+    for content in (b"x" * 100, (2).to_bytes(8, "little") + b"[]", (4).to_bytes(8, "little") + b'{"a"'):
         (model / "model.safetensors").write_bytes(content)
         with pytest.raises(PixelClusterError, match="not a safetensors file"):
             describe(model / "model.safetensors")
@@ -63,3 +64,32 @@ def test_label_maps_and_images(tmp_path: Path) -> None:
     )
     with pytest.raises(PixelClusterError, match="no such file"):
         describe(tmp_path / "gone.png")
+
+
+def test_over_the_cap_the_header_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "big.png"
+    Image.new("L", (30, 20)).save(path)
+    monkeypatch.setattr("pixelcluster.io.describe.MAX_PIXELS", 599)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 400)  # Pillow warns above it, and warnings are errors here
+    facts = describe(path)
+    assert (facts["kind"], facts["width"], facts["height"], facts["mode"]) == ("image", 30, 20, "L")
+    assert "mean_colour" not in facts
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)  # and fails above twice as many
+    assert describe(path) == facts
+    encode_label_map(path, np.zeros((20, 30), dtype=np.int32), categorical(1), "png")
+    assert describe(path)["kind"] == "image"
+
+
+def test_rasters(tmp_path: Path) -> None:
+    pytest.importorskip("rasterio")
+    write_scene(tmp_path / "scene.tif", planted(20, 30), n_bands=5, dtype="uint16", nodata=0)
+    facts = describe(tmp_path / "scene.tif")
+    assert (facts["kind"], facts["height"], facts["width"]) == ("raster", 20, 30)
+    assert (facts["bands"], facts["type"], facts["crs"], facts["nodata"]) == (5, "uint16", "EPSG:32633", 0)
+    whole = (tmp_path / "scene.tif").read_bytes()
+    for cut in (len(whole) // 2, len(whole) - 1):
+        (tmp_path / "scene.tif").write_bytes(whole[:cut])
+        try:
+            assert describe(tmp_path / "scene.tif")["kind"] == "raster"
+        except PixelClusterError as error:
+            assert "\n" not in str(error)  # noqa: PT017

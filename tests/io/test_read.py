@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import struct
 import warnings
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -13,8 +16,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.config import read_yaml
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.io.describe import describe
+from pixelcluster.io.label_map import read_label_map
 from pixelcluster.io.read import list_images, read_image
+from pixelcluster.io.scribbles import read_scribbles
+from pixelcluster.io.tiff_header import is_raster
+from pixelcluster.render.palette_file import read_palette
+from tests.rasters import planted, write_scene
 
 
 def ramp(height: int = 6, width: int = 5) -> np.ndarray:
@@ -54,6 +64,21 @@ def test_16_bit_grey_keeps_its_bits(tmp_path: Path) -> None:
         path = tmp_path / f"g.{suffix}"
         assert cv2.imwrite(str(path), grey)
         np.testing.assert_allclose(read_image(path)[..., 1], grey / 65535, atol=1e-7)
+
+
+@pytest.mark.parametrize(("top", "white"), [(200, 255), (700, 4095), (4095, 4095), (16383, 16383)])
+def test_sensors_of_fewer_bits_have_their_own_white(tmp_path: Path, top: int, white: int) -> None:
+    grey = np.array([[0, 100, top]], dtype=np.uint16)
+    assert cv2.imwrite(str(tmp_path / "g.png"), grey)
+    for source, name in ((tmp_path / "g.png", "g.png"), (grey, "array")):
+        with pytest.warns(PixelClusterWarning, match=rf"{name}: .* reach {top} of 65535, so {white} \("):
+            image = read_image(source)
+        np.testing.assert_allclose(image[..., 0], grey / white, atol=1e-6)
+
+
+def test_16_bits_that_are_used_or_empty_are_as_they_are() -> None:
+    assert read_image(np.array([[16384]], dtype=np.uint16))[0, 0, 0] == np.float32(16384 / 65535)
+    assert not read_image(np.zeros((2, 2), dtype=np.uint16)).any()
 
 
 def test_big_endian_16_bit_tiff(tmp_path: Path) -> None:
@@ -104,7 +129,32 @@ def test_exif_orientation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn clockwise to view
     Image.fromarray(ramp(4, 7)).save(tmp_path / "e.png", exif=exif)
-    np.testing.assert_array_equal(read_image(tmp_path / "e.png"), np.rot90(ramp(4, 7), -1) / np.float32(255))
+    expected = np.rot90(ramp(4, 7), -1) / np.float32(255)
+    np.testing.assert_array_equal(read_image(tmp_path / "e.png"), expected)
+    with Image.open(tmp_path / "e.png") as image:  # however it is passed
+        np.testing.assert_array_equal(read_image(image), expected)
+        assert image.size == (7, 4)
+    np.testing.assert_array_equal(read_image((tmp_path / "e.png").read_bytes()), expected)
+
+
+def test_pillow_images_keep_16_bits_and_are_refused_in_one_line(tmp_path: Path) -> None:
+    grey = np.array([[0, 1, 30000]], dtype=np.uint16)
+    assert cv2.imwrite(str(tmp_path / "g.pgm"), grey)
+    with Image.open(tmp_path / "g.pgm") as image:
+        np.testing.assert_allclose(read_image(image)[..., 0], grey / 65535, atol=1e-7)
+    Image.fromarray(ramp(40, 40)).save(tmp_path / "cut.jpg")
+    (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-200])
+    with Image.open(tmp_path / "cut.jpg") as image:
+        assert "damaged or truncated" in error_of(image)
+
+
+@pytest.mark.parametrize(("n_bands", "dtype"), [(5, "uint16"), (1, "float32"), (5, "uint8")])
+def test_rasters_are_pointed_to_the_command(tmp_path: Path, n_bands: int, dtype: str) -> None:
+    pytest.importorskip("rasterio")
+    write_scene(tmp_path / "scene.tif", planted(20, 30), n_bands=n_bands, dtype=dtype)
+    message = error_of(tmp_path / "scene.tif")
+    assert "scene.tif: is a raster" in message
+    assert "pixelcluster segment FILE" in message
 
 
 def test_float_tiff_wants_the_unit_range(tmp_path: Path) -> None:
@@ -189,6 +239,34 @@ def test_missing_empty_folder_text_and_special_files(tmp_path: Path) -> None:
     assert "not a regular file" in error_of(tmp_path / "pipe.png")
     assert "cannot be opened" in error_of("a\0b.png")
     assert "cannot be opened" in error_of("x" * 300 + ".png")
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Path]:
+    """A pipe nobody writes to, named as a label map; a test that opens it ends after 10 seconds."""
+    os.mkfifo(tmp_path / "x_labels.tif")
+    signal.alarm(10)
+    yield tmp_path / "x_labels.tif"
+    signal.alarm(0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no named pipes")
+def test_pipes_are_refused_before_they_are_opened(pipe: Path) -> None:
+    assert not is_raster(pipe)
+    assert list_images([pipe.parent]) == [pipe]
+    readers = {
+        "pipe.tif": (read_image, read_label_map, describe),
+        "pipe.npz": (read_label_map, describe),
+        "pipe.json": (partial(read_scribbles, shape=(2, 2)), read_palette),
+        "pipe.yaml": (read_yaml,),
+        "pipe.safetensors": (describe,),
+    }
+    for name, functions in readers.items():
+        for function in functions:
+            renamed = pipe.rename(pipe.with_name(name))
+            with pytest.raises(PixelClusterError, match=f"{name}: is not a regular file"):
+                function(renamed)
+            renamed.rename(pipe)
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root reads everything")

@@ -7,7 +7,7 @@ import pytest
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io import write
-from pixelcluster.io.write import atomic_write, make_folder
+from pixelcluster.io.write import atomic_set, atomic_write, make_folder
 
 
 def test_the_file_appears_only_at_the_end(tmp_path: Path) -> None:
@@ -29,6 +29,29 @@ def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path: Path, error: 
         raise error
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_set_of_files_changes_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process killed at any point leaves the old set, the new one, or one without its first file."""
+
+    def contents() -> list[str | None]:
+        return [path.read_text() if path.exists() else None for path in (tmp_path / "a", tmp_path / "b")]
+
+    def write_set(text: str) -> None:
+        with atomic_set(tmp_path, ("a", "b")) as paths:
+            for path in paths:
+                path.write_text(text)
+
+    write_set("old")
+    seen, rename = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda *names: (seen.append(contents()), rename(*names)))
+    write_set("new")
+    assert [*seen, contents()] == [[None, "old"], [None, "new"], ["new", "new"]]
+    with pytest.raises(RuntimeError), atomic_set(tmp_path, ("a", "b")) as paths:
+        paths[0].write_text("half")
+        raise RuntimeError
+    assert contents() == ["new", "new"]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_existing_files_and_dangling_links_are_kept(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from pixelcluster.config import RunConfig
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.segmenting.method import Method, Segmenter
 from pixelcluster.segmenting.segmentation import Segmentation
 
@@ -34,8 +35,9 @@ class FakeModel:
         assert len(images) == 1
         return self
 
-    def predict(self, image: np.ndarray, **options: Any) -> Segmentation:
+    def predict(self, source: ImageLike, **options: Any) -> Segmentation:
         self.predictions.append(options)
+        image = read_image(source)
         return Segmentation.build(image, np.zeros(image.shape[:2], dtype=np.int32), 2)
 
 
@@ -51,13 +53,13 @@ def test_a_model_is_loaded_once_for_all_images(photo: Callable[..., Path], tmp_p
     one = Segmenter(Method(model=tmp_path, mode="exact", seed=4, device="cpu", probabilities=True)).image
     one(photo("a.png"))
     one(photo("b.png"))
-    assert FakeModel.loads == [(tmp_path, {"device": "cpu", "seed": 4})]
+    assert FakeModel.loads == [(tmp_path, {"device": "cpu", "seed": 4, "max_pixels": MAX_PIXELS})]
     assert FakeModel.predictions == [{"mode": "exact", "probabilities": True, "scribbles": None}] * 2
 
 
-def test_the_pixel_cap_holds_with_a_model(photo: Callable[..., Path], tmp_path: Path) -> None:
-    with pytest.raises(PixelClusterError, match="over the cap"):
-        Segmenter(Method(model=tmp_path, max_pixels=100)).image(photo("a.png"))
+def test_the_pixel_cap_is_the_models(tmp_path: Path) -> None:
+    Segmenter(Method(model=tmp_path, max_pixels=100))
+    assert FakeModel.loads[0][1]["max_pixels"] == 100
 
 
 @pytest.mark.parametrize("method", [Method(stack="rgb", n_clusters=3), Method(mode="exact", n_clusters=3)])

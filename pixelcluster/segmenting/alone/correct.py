@@ -53,7 +53,7 @@ def correct_image(
     rare = ~np.isin(wanted, classes)  # no cell is theirs: such pixels are as they are
     start = np.where(rare, grow_to_pixels(clusters, height, width), np.searchsorted(classes, wanted))
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
-    labels, _ = map_labels(
+    labels = map_labels(
         start.astype(np.int32),
         lambda top, bottom: project(image[top:bottom]),
         heads,

@@ -172,7 +172,7 @@ def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Projection
     return Evidence(channels, (first, second, third), textons), lab
 
 
-def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Projection]:
+def stack_evidence(targets: Float, *, seed: int = 0) -> Evidence:
     """The same three parts made from a target stack of the caller.
 
     Args:
@@ -180,15 +180,13 @@ def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Projecti
         seed: of the dictionary.
 
     Returns:
-        Three leading principal components as channels and a dictionary of the descriptors as texture, and
-        the way from descriptors to components.
+        Three leading principal components as channels and a dictionary of the descriptors as texture.
     """
     height, width, depth = targets.shape
     shape = grid_shape(height, width)
     planes = [shrink(np.ascontiguousarray(targets[..., d], dtype=np.float32), shape) for d in range(depth)]
     small = np.stack(planes, -1)
-    mean = small.mean((0, 1))
-    centred = small - mean
+    centred = small - small.mean((0, 1))
     flat = centred.reshape(-1, depth)
     values, vectors = np.linalg.eigh(flat.T @ flat / len(flat))
     leading = vectors[:, ::-1][:, :3]
@@ -197,14 +195,10 @@ def stack_evidence(targets: Float, *, seed: int = 0) -> tuple[Evidence, Projecti
     basis = np.zeros((depth, 3), dtype=np.float32)
     basis[:, : leading.shape[1]] = leading * (UNIT_SPREAD / max(float(values[-1]), 1e-12) ** 0.5)
 
-    def project(pixels: Float) -> Float:
-        components: Float = (pixels.astype(np.float32) - mean) @ basis
-        return components
-
     channels = centred @ basis
     limit = 2.5 * UNIT_SPREAD
     first, second, third = (soft_codes(channels[..., c], -limit, limit) for c in range(3))
-    return Evidence(channels, (first, second, third), dictionary_codes(centred, shape, seed=seed)), project
+    return Evidence(channels, (first, second, third), dictionary_codes(centred, shape, seed=seed))
 
 
 def _nearest(points: Float, centres: Float) -> NDArray[np.intp]:

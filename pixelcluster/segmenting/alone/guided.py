@@ -47,7 +47,7 @@ def marks_on_grid(marks: Marks, shape: tuple[int, int]) -> Marks:
 
 
 def guide_clusters(
-    clusters: Int, atoms: Int, marks: Marks, evidence: Evidence, n_clusters: int | None
+    clusters: Int, atoms: Int, marks: Marks, classes: Marks, evidence: Evidence, n_clusters: int | None
 ) -> tuple[Int, Int]:
     """Bring clusters into agreement with strokes.
 
@@ -55,17 +55,17 @@ def guide_clusters(
         clusters: (h, w) ids 0..K-1, unions of atoms.
         atoms: (h, w) basins.
         marks: (h, w) classes, -1 unknown.
+        classes: (C,) all that are painted, sorted; some may have no cell in `marks`.
         evidence: on the same grid.
         n_clusters: no more than this many; None: any number.
 
     Returns:
         Clusters (h, w), ids 0..M-1, and (M,) the class of each; clusters without strokes get the classes
-        that are free, smallest first.
+        that are free, smallest first. A class without a cell has no cluster.
 
     Raises:
         PixelClusterError: more classes than clusters.
     """
-    classes = np.unique(marks[marks >= 0])
     if n_clusters is not None and len(classes) > n_clusters:
         raise PixelClusterError(
             f"the scribbles name {len(classes)} classes, but {n_clusters} clusters were asked for; raise -k"
@@ -95,7 +95,8 @@ def guide_clusters(
     for atom in np.flatnonzero(marked >= 0):
         of_atom[atom] = home[int(marked[atom])]
     if n_clusters is not None:
-        _dissolve(statistics, of_atom, won, n_clusters)
+        without_atom = len(np.setdiff1d(np.arange(len(classes)), marked))
+        _dissolve(statistics, of_atom, won, n_clusters - without_atom)
     result = of_atom[atoms]
     result[marks >= 0] = [home[int(c)] for c in np.searchsorted(classes, marks[marks >= 0])]
     kept, compact = np.unique(result, return_inverse=True)

@@ -44,28 +44,25 @@ def map_labels(
     channels: Channels,
     heads: Heads,
     *,
-    sweeps: int = SWEEPS,
     known: NDArray[np.bool_] | None = None,
     progress: Callable[[float], None] | None = None,
-) -> tuple[Labels, list[int]]:
+) -> Labels:
     """Move the frontiers to the mode of the field.
 
     Args:
         labels: (H, W) start, as from `grow_to_pixels`.
         channels: reads the channels of a range of rows.
         heads: of the clusters.
-        sweeps: over the pixels near a frontier.
         known: (H, W) bool; True: the label is clamped.
         progress: called with the share of the rows that are done.
 
     Returns:
-        (H, W) labels, and the pixels changed in each sweep.
+        (H, W) labels.
     """
     height, width = labels.shape
     scale = max(height / heads.share.shape[0], width / heads.share.shape[1])
     reach = int(np.ceil(_REACH * scale))
-    out = labels.copy()
-    changed = [0] * sweeps
+    out: Labels = labels.copy()
     for start, stop in _strips(height, width, 4 * reach):  # or the margins would outweigh the strip
         low, high = max(0, start - reach - 1), min(height, stop + reach + 1)
         # The strip above is final and is read, the strip below is still the start: one pass, no seam.
@@ -76,11 +73,10 @@ def map_labels(
         if known is not None:
             movable &= ~known[low:high]
         pixels = channels(low, high)
-        for sweep, count in enumerate(_sweep_block(block, movable, pixels, heads, low, labels.shape, sweeps)):
-            changed[sweep] += count
+        _sweep_block(block, movable, pixels, heads, low, labels.shape)
         if progress is not None:
             progress(stop / height)
-    return out, changed
+    return out
 
 
 def label_probabilities(labels: Labels, channels: Channels, heads: Heads) -> Float:
@@ -122,9 +118,8 @@ def _sweep_block(
     heads: Heads,
     first_row: int,
     shape: tuple[int, int],
-    sweeps: int,
-) -> Iterator[int]:
-    """Sweep the movable pixels of a block in place; yields how many changed."""
+) -> None:
+    """Sweep the movable pixels of a block in place."""
     weights = _pair_weights(pixels)
     padded = _pad_labels(block)
     classes = []
@@ -136,13 +131,11 @@ def _sweep_block(
         unary = log_unary(pixels[row, column], row + first_row, column, heads, shape)
         pair = np.stack([POTTS * weight[row, column] for weight in weights])
         classes.append((row, column, unary, pair))
-    for _ in range(sweeps):
-        count = 0
+    for _ in range(SWEEPS):
         for row, column, unary, pair in classes:
             around = np.stack([padded[row + 1 + dy, column + 1 + dx] for dy, dx in _OFFSETS])
             index = np.arange(len(row))
             best = padded[row + 1, column + 1]
-            start = best
             best_score = unary[index, best] + (pair * (around == best)).sum(0)
             # A label no neighbour has pays the whole Potts cost: only the neighbours' labels are candidates.
             for candidate in around:
@@ -151,8 +144,6 @@ def _sweep_block(
                 better = (candidate >= 0) & (score > best_score)
                 best, best_score = np.where(better, candidate, best), np.where(better, score, best_score)
             padded[row + 1, column + 1] = best
-            count += int((best != start).sum())
-        yield count
     block[:] = padded[1:-1, 1:-1]
 
 

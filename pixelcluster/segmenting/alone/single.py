@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph, watershed_atoms
-from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence, stack_evidence
+from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence
 from pixelcluster.segmenting.alone.guided import guide_clusters, marks_on_grid
 from pixelcluster.segmenting.alone.heads import Heads, fit_heads
 from pixelcluster.segmenting.alone.hierarchy import (
@@ -51,15 +51,11 @@ class SingleResult:
     Attributes:
         label_map: (H, W) int32, ids 0..K-1 in order of decreasing area.
         probabilities: (K, H, W) float32 summing to 1 over K, or None where not asked for.
-        objective: after each join of clusters, from 0; rises on the whole until the chosen number.
-        n_regions: connected regions before regions apart were given one cluster.
         n_clusters: K, the largest id and one; with scribbles some ids may be absent.
     """
 
     label_map: Labels
     probabilities: Float | None
-    objective: list[float]
-    n_regions: int
     n_clusters: int
 
 
@@ -67,7 +63,6 @@ def segment_image(
     image: Float,
     *,
     n_clusters: int | None = None,
-    targets: Float | None = None,
     seed: int = 0,
     probabilities: bool = False,
     scribbles: Labels | None = None,
@@ -78,7 +73,6 @@ def segment_image(
     Args:
         image: (H, W, 3) float32 sRGB in [0, 1].
         n_clusters: exactly this many clusters; None lets the objective decide.
-        targets: (H, W, D) target stack to explain in place of Lab and textons.
         seed: of the texture dictionary; same seed, same result.
         probabilities: also return the conditionals of every pixel given its neighbours' labels.
         scribbles: (H, W) known classes, -1 elsewhere. Their pixels are clamped, clusters follow them (see
@@ -89,27 +83,24 @@ def segment_image(
         The result; it has fewer clusters than asked where the image has fewer colours.
 
     Raises:
-        PixelClusterError: n_clusters below 1, or image and targets of shapes that do not fit.
+        PixelClusterError: n_clusters below 1, or image and scribbles of shapes that do not fit.
     """
-    _check(image, targets, n_clusters, scribbles)
+    _check(image, n_clusters, scribbles)
     if n_clusters is not None and scribbles is None:
         n_clusters = min(n_clusters, count_colours(image, at_least=n_clusters))
     watch = progress or (lambda glimpse: None)
     height, width = image.shape[:2]
 
     watch(Glimpse("evidence", 0.0))
-    evidence, project = (
-        image_evidence(image, seed=seed) if targets is None else stack_evidence(targets, seed=seed)
-    )
+    evidence, project = image_evidence(image, seed=seed)
     # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
     found = find_clusters(evidence, None if scribbles is not None else n_clusters, progress=progress)
     if scribbles is not None and n_clusters is not None and found.clusters.max() + 1 < n_clusters:
         found = find_clusters(evidence, n_clusters)
     clusters = found.clusters
-    pixels = image if targets is None else targets
 
     def channels(start: int, stop: int) -> Float:
-        return project(pixels[start:stop])
+        return project(image[start:stop])
 
     watch(Glimpse("pixels", 0.8, clusters, found.objective[-1]))
 
@@ -121,10 +112,10 @@ def segment_image(
             found, scribbles, evidence, channels, n_clusters, probabilities, rows_done
         )
         watch(Glimpse("done", 1.0))
-        return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, n_ids)
+        return SingleResult(labels, certain, n_ids)
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
     start = grow_to_pixels(clusters, height, width)
-    labels, _ = map_labels(start, channels, heads, progress=rows_done)
+    labels = map_labels(start, channels, heads, progress=rows_done)
     if n_clusters is not None:
         if len(np.unique(labels)) < len(heads.mean):
             labels = start  # a cluster too thin for the pixel field to keep
@@ -135,7 +126,7 @@ def segment_image(
         watch(Glimpse("probabilities", 0.9))
         certain = _probabilities(labels, order, channels, heads)
     watch(Glimpse("done", 1.0))
-    return SingleResult(labels, certain, found.objective, int(found.regions.max()) + 1, int(labels.max()) + 1)
+    return SingleResult(labels, certain, int(labels.max()) + 1)
 
 
 @dataclass(frozen=True)
@@ -144,13 +135,11 @@ class Found:
 
     Attributes:
         clusters: (h, w) ids from 0.
-        regions: (h, w) the connected regions they are made of.
-        atoms: (h, w) the basins those are made of.
+        atoms: (h, w) the basins they are made of.
         objective: after each join of regions.
     """
 
     clusters: Int
-    regions: Int
     atoms: Int
     objective: list[float]
 
@@ -182,7 +171,7 @@ def find_clusters(evidence: Evidence, n_clusters: int | None, *, progress: Watch
     cluster = link_clusters(
         region_statistics(regions, evidence), region_graph(regions, strength), n_clusters=n_clusters
     )
-    return Found(cluster[regions], regions, atoms, objective)
+    return Found(cluster[regions], atoms, objective)
 
 
 def _show_merges(merges: Merges, atoms: Int, objective: list[float], progress: Watch) -> None:
@@ -205,32 +194,32 @@ def _guided(
 ) -> tuple[Labels, Float | None, int]:
     """Return labels that agree with the scribbles, their probabilities where wanted, and K."""
     height, width = scribbles.shape
+    known = scribbles >= 0
+    painted = np.unique(scribbles[known])
     marks = marks_on_grid(scribbles, evidence.shape)
-    clusters, classes = guide_clusters(found.clusters, found.atoms, marks, evidence, n_clusters)
-    index_of = np.full(int(classes.max()) + 1, -1, dtype=np.int32)
+    clusters, classes = guide_clusters(found.clusters, found.atoms, marks, painted, evidence, n_clusters)
+    index_of = np.full(int(max(classes.max(), painted[-1])) + 1, -1, dtype=np.int32)
     index_of[classes] = np.arange(len(classes), dtype=np.int32)
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
     start = grow_to_pixels(clusters, height, width)
-    known = scribbles >= 0
-    start[known] = index_of[scribbles[known]]
-    labels, _ = map_labels(start, channels, heads, known=known, progress=progress)
+    index = index_of[scribbles[known]]
+    # A class without a cell, as others outnumber it in all of them, has no head: around its pixels the field
+    # sees the cluster of their cell.
+    start[known] = np.where(index < 0, start[known], index)
+    labels = map_labels(start, channels, heads, known=known, progress=progress)
     certain = None
     if probabilities:
         certain = np.zeros((len(index_of), height, width), dtype=np.float32)
         certain[classes] = label_probabilities(labels, channels, heads)
         certain[:, known] = np.arange(len(index_of))[:, None] == scribbles[known]
-    return classes.astype(np.int32)[labels], certain, len(index_of)
+    labels = classes.astype(np.int32)[labels]
+    labels[known] = scribbles[known]
+    return labels, certain, len(index_of)
 
 
-def _check(image: Float, targets: Float | None, n_clusters: int | None, scribbles: Labels | None) -> None:
+def _check(image: Float, n_clusters: int | None, scribbles: Labels | None) -> None:
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise PixelClusterError(f"image has shape {image.shape}; wanted (H, W, 3) with at least one pixel")
-    fits = targets is None or (
-        targets.ndim == 3 and targets.shape[:2] == image.shape[:2] and targets.size > 0
-    )
-    if targets is not None and not fits:
-        wanted = f"({image.shape[0]}, {image.shape[1]}, D)"
-        raise PixelClusterError(f"targets have shape {targets.shape}; wanted {wanted} to fit the image")
     if scribbles is not None and (scribbles.shape != image.shape[:2] or scribbles.max() < 0):
         raise PixelClusterError(
             f"scribbles have shape {scribbles.shape}; wanted {image.shape[:2]} with at least one known pixel"

@@ -146,8 +146,7 @@ def _count_in_overview(raster: Raster, seed: int) -> int:
     picture = fill_invalid(picture, valid)
     if picture.shape[-1] in (1, 3):
         return count_clusters(raster.display(picture), seed=seed)
-    evidence, _ = stack_evidence(picture, seed=seed)
-    return _count_in_evidence(evidence)
+    return _count_in_evidence(stack_evidence(picture, seed=seed))
 
 
 def _count_in_evidence(evidence: Evidence) -> int:

@@ -57,6 +57,24 @@ def test_a_constant_image_has_what_is_painted() -> None:
         assert set(np.unique(labels)) <= {0, 2, 4}
 
 
+@pytest.mark.parametrize(("dot", "k"), [(2, None), (2, 3), (0, None)])
+def test_a_class_of_one_pixel_is_kept(dot: int, k: int | None) -> None:
+    """Others outnumber it in its cell of 6 x 6 pixels."""
+    image = np.full((1200, 1200, 3), 0.2, np.float32)
+    image[:, 600:] = (0.8, 0.3, 0.2)
+    marks = np.full((1200, 1200), -1, np.int32)
+    marks[400:440, 100:500], marks[400:440, 700:1100] = 1, 3
+    marks[420, 300] = dot
+    result = segment_image(image, scribbles=marks, n_clusters=k, probabilities=True)
+    known = marks >= 0
+    assert (result.label_map[known] == marks[known]).all()
+    assert set(np.unique(result.label_map)) == {1, 3, dot}
+    assert (result.label_map == dot).sum() == 1
+    assert result.probabilities is not None
+    assert result.probabilities.shape[0] == result.n_clusters == 4
+    assert result.probabilities[dot, 420, 300] == 1
+
+
 def test_cells_take_the_class_most_pixels_name() -> None:
     marks = np.full((4, 6), -1, np.int32)
     marks[0, :3] = [2, 2, 1]
@@ -74,5 +92,8 @@ def test_arrays_and_what_does_not_fit(cars) -> None:
     for bad in (marks[:-1], np.full_like(marks, -1)):
         with pytest.raises(PixelClusterError, match="scribbles have shape"):
             segment(cars, scribbles=bad)
+    marks[0, 0] = 10**8
+    with pytest.raises(PixelClusterError, match="marks cluster 100000000, but ids go from 0 to 255"):
+        segment(cars, scribbles=marks)
     with pytest.raises(PixelClusterError, match="quick model"):
         segment(cars, scribbles=marks, mode="exact")

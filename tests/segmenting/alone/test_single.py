@@ -6,12 +6,18 @@ import pytest
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph, watershed_atoms
-from pixelcluster.segmenting.alone.evidence import GRID_CELLS, grid_shape, image_evidence, soft_codes
+from pixelcluster.segmenting.alone.evidence import (
+    GRID_CELLS,
+    grid_shape,
+    image_evidence,
+    soft_codes,
+    stack_evidence,
+)
 from pixelcluster.segmenting.alone.heads import SHARE_FLOOR, fit_heads
 from pixelcluster.segmenting.alone.hierarchy import head_residual, merge_regions, region_statistics
 from pixelcluster.segmenting.alone.linking import link_clusters, split_clusters
 from pixelcluster.segmenting.alone.pixel_field import label_probabilities, map_labels
-from pixelcluster.segmenting.alone.single import segment_image
+from pixelcluster.segmenting.alone.single import find_clusters, segment_image
 from pixelcluster.segmenting.progress import Glimpse
 
 
@@ -40,7 +46,6 @@ def test_two_colours_are_found_without_being_told_how_many(disc: tuple[np.ndarra
     assert result.label_map.dtype == np.int32
     assert result.label_map.max() == 1
     assert agreement(result.label_map, truth) > 0.99
-    assert result.n_regions == 2
 
 
 def test_two_textures_of_one_mean_colour_are_told_apart() -> None:
@@ -112,7 +117,6 @@ def test_same_seed_same_result(disc: tuple[np.ndarray, np.ndarray]) -> None:
     first, second = (segment_image(image, seed=3, probabilities=True) for _ in range(2))
     assert np.array_equal(first.label_map, second.label_map)
     assert np.array_equal(first.probabilities, second.probabilities)
-    assert first.objective == second.objective
 
 
 def test_probabilities_are_conditionals_that_agree_with_the_map(disc: tuple[np.ndarray, np.ndarray]) -> None:
@@ -128,19 +132,17 @@ def test_probabilities_are_conditionals_that_agree_with_the_map(disc: tuple[np.n
     assert p.max(0).min() < 0.9  # some pixels on the frontier are in doubt
 
 
-def test_targets_replace_colour() -> None:
-    image = np.full((60, 80, 3), 0.5, dtype=np.float32)
-    targets = np.random.default_rng(5).normal(0, 0.1, (60, 80, 6)).astype(np.float32)
-    targets[:, 40:, 2] += 3
-    labels = segment_image(image, targets=targets).label_map
-    assert agreement(labels, (np.mgrid[:60, :80][1] >= 40).astype(np.int64)) > 0.99
-    assert labels.max() == 1
+def test_a_stack_of_any_depth_is_evidence() -> None:
+    stack = np.random.default_rng(5).normal(0, 0.1, (60, 80, 6)).astype(np.float32)
+    stack[:, 40:, 2] += 3
+    clusters = find_clusters(stack_evidence(stack), None).clusters
+    assert agreement(clusters, (np.mgrid[:60, :80][1] >= 40).astype(np.int64)) > 0.99
+    assert clusters.max() == 1
 
 
 def test_objective_rises_and_progress_is_told(disc: tuple[np.ndarray, np.ndarray]) -> None:
     told: list[Glimpse] = []
     result = segment_image(disc[0], progress=told.append)
-    assert result.objective[-1] > result.objective[0] == 0.0
     shares = [glimpse.share for glimpse in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
@@ -149,7 +151,7 @@ def test_objective_rises_and_progress_is_told(disc: tuple[np.ndarray, np.ndarray
     assert regions == sorted(regions, reverse=True)
     assert regions[0] > regions[-1] == result.label_map.max() + 1
     assert seen[0].objective == 0.0
-    assert seen[-1].objective == result.objective[-1]
+    assert seen[-1].objective > 0.0
 
 
 def test_large_images_keep_the_grid_bounded_and_the_labels_sharp() -> None:
@@ -168,8 +170,6 @@ def test_refusals() -> None:
         segment_image(image, n_clusters=0)
     with pytest.raises(PixelClusterError, match=r"wanted \(H, W, 3\)"):
         segment_image(image[..., 0])
-    with pytest.raises(PixelClusterError, match=r"wanted \(4, 5, D\)"):
-        segment_image(image, targets=np.zeros((4, 4, 2), dtype=np.float32))
 
 
 @pytest.mark.parametrize(
@@ -288,11 +288,11 @@ def test_sweeps_do_not_depend_on_the_strips(
         return project(image[first:last])
 
     heads = fit_heads(truth, region_statistics(truth, evidence))
-    whole, changed = map_labels(start, channels, heads)
-    assert changed[0] > 0
+    whole = map_labels(start, channels, heads)
+    assert (whole != start).any()
     assert (whole == truth).mean() > (start == truth).mean()
     monkeypatch.setattr("pixelcluster.segmenting.alone.pixel_field._STRIP", 120 * 16)
-    strips, _ = map_labels(start, channels, heads)
+    strips = map_labels(start, channels, heads)
     assert (whole != strips).mean() < 1e-3
     probabilities = label_probabilities(whole, channels, heads)
     monkeypatch.setattr("pixelcluster.segmenting.alone.pixel_field._STRIP", 10**9)
