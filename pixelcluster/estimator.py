@@ -26,8 +26,9 @@ from pixelcluster.segmenting.relabel import current_ids
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.training.checkpoint import load_model, save_model
 from pixelcluster.training.fit import Progress
+from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.snapshots import Snapshots
-from pixelcluster.training.trained import TrainedModel, fit_model
 
 Images = str | Path | Sequence[ImageLike]
 

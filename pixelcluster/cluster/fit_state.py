@@ -33,7 +33,7 @@ class ImageRun:
 
 
 def run_state(run: ImageRun) -> State:
-    """Return a run between two steps, but for images and settings: see `training.run.identity`."""
+    """Return a run between two steps, but for images and settings: see `training.identity`."""
     fit, best = run.starts.fit, run.starts.best
     return {
         "labels": run.labels,

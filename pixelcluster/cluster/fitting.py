@@ -23,8 +23,8 @@ from pixelcluster.cluster.student import fit_student
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.prior import LabelPrior, estimate_proportions
 from pixelcluster.sampling import gibbs
+from pixelcluster.training.identity import check_same_run, fingerprints, identity, of_checkpoint
 from pixelcluster.training.restarts import best_of
-from pixelcluster.training.run import check_same_run, fingerprints, identity, of_checkpoint
 from pixelcluster.training.snapshots import Snapshots
 from pixelcluster.training.starts import count_distinct
 from pixelcluster.training.state_file import State

@@ -112,7 +112,7 @@ def resume_images(
     """
     from pixelcluster.cluster.estimator import ImageCluster
     from pixelcluster.cluster.settings import ImageSettings
-    from pixelcluster.training.run import of_checkpoint
+    from pixelcluster.training.identity import of_checkpoint
     from pixelcluster.training.snapshots import read_newest
 
     state = read_newest(output / CHECKPOINTS)

@@ -17,7 +17,7 @@ from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.write import atomic_write, check_writable
 from pixelcluster.segmenting.predict import predict_log_probabilities
 from pixelcluster.training.checkpoint import load_model
-from pixelcluster.training.trained import TrainedModel
+from pixelcluster.training.model import TrainedModel
 
 Format = Literal["onnx", "torch"]
 

@@ -19,8 +19,8 @@ from torch.nn import functional
 from pixelcluster import __version__
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.predict import merge_clusters
+from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.student import MULTIPLE, Student
-from pixelcluster.training.trained import TrainedModel
 
 INPUT, OUTPUT = "image", "log_probabilities"
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]

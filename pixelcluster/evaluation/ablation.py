@@ -25,8 +25,9 @@ from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Progress
+from pixelcluster.training.fitting import prepare
+from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.restarts import best_fit
-from pixelcluster.training.trained import TrainedModel, prepare
 
 
 @dataclass
@@ -87,7 +88,7 @@ class PreparedTargets:
 def prepare_targets(
     items: Sequence[LabelledImage], config: RunConfig, *, seed: int, device: str
 ) -> PreparedTargets:
-    """Fit the configured stack on the items, without labels, as `training.trained.fit_model` does.
+    """Fit the configured stack on the items, without labels, as `training.fitting.fit_model` does.
 
     Args:
         items: images and masks.

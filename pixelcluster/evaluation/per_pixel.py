@@ -22,7 +22,7 @@ from pixelcluster.device import choose_device
 from pixelcluster.estimator import PixelCluster
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.predict import Mode, predict_log_probabilities
-from pixelcluster.training.trained import TrainedModel
+from pixelcluster.training.model import TrainedModel
 
 Report = dict[str, object]
 Labels = NDArray[np.integer]

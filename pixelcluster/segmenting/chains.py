@@ -17,7 +17,7 @@ from pixelcluster.segmenting.progress import Glimpse, Watch
 from pixelcluster.segmenting.videos.following import Trail
 from pixelcluster.targets.base import to_grid
 from pixelcluster.training.build import label_grid
-from pixelcluster.training.trained import TrainedModel, student_start
+from pixelcluster.training.model import TrainedModel, student_start
 
 _REPEATED = 4.0
 """Divisor of a student's likelihood in what it leaves to the next frame: errors that repeat would add up."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pixelcluster.io.video import Video
     from pixelcluster.segmenting.rasters.raster import RasterLabels
     from pixelcluster.segmenting.videos.video import VideoLabels
-    from pixelcluster.training.trained import TrainedModel
+    from pixelcluster.training.model import TrainedModel
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from pixelcluster.segmenting.chains import follow_student, run_chains
 from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.videos.following import Trail, Trails
 from pixelcluster.targets.base import to_grid
-from pixelcluster.training.trained import TrainedModel
+from pixelcluster.training.model import TrainedModel
 
 Mode = Literal["fast", "exact"]
 

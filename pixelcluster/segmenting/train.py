@@ -132,7 +132,7 @@ def resume_folder(
     from pixelcluster.config import parse_config
     from pixelcluster.estimator import PixelCluster
     from pixelcluster.training.distributed import of_lead
-    from pixelcluster.training.run import of_checkpoint
+    from pixelcluster.training.identity import of_checkpoint
     from pixelcluster.training.snapshots import Snapshots, read_newest
 
     state = of_lead(lambda: read_newest(output / CHECKPOINTS))

@@ -205,9 +205,9 @@ def _prepare_checkpoint(folder: Path) -> tuple[list[bytes], Read, Callable[..., 
     import yaml
 
     from pixelcluster.config import parse_config
+    from pixelcluster.training.fitting import fit_model
     from pixelcluster.training.snapshots import Snapshots, find
     from pixelcluster.training.state_file import State, read_state
-    from pixelcluster.training.trained import fit_model
 
     config = parse_config(yaml.safe_load(SETTINGS))
     images = [np.divide(picture(seed, 16, 16), 255, dtype=np.float32) for seed in range(3)]

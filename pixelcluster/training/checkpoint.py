@@ -20,8 +20,8 @@ from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import make_generator
+from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.state_file import save_tensors
-from pixelcluster.training.trained import TrainedModel
 
 if TYPE_CHECKING:
     from pixelcluster.training.student import Student

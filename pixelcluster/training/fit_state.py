@@ -43,7 +43,7 @@ def load_fit(fit: Fit, state: State) -> None:
     """Put a `fit_state` into a fit of the same images, settings and seed.
 
     Raises:
-        KeyError, ValueError, TypeError, RuntimeError: the state is of another fit; `run.restore` says so.
+        KeyError, ValueError, TypeError, RuntimeError: the state is of another fit; `of_checkpoint` says so.
     """
     from pixelcluster.training.fit import Place
 

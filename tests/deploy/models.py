@@ -7,8 +7,8 @@ import torch
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import make_generator
+from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.student import Student
-from pixelcluster.training.trained import TrainedModel
 from tests.synthetic import settings
 
 

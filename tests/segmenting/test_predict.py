@@ -11,7 +11,7 @@ from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting import blend, predict
 from pixelcluster.segmenting.blend import blended_rows
 from pixelcluster.segmenting.predict import label_image, predict_log_probabilities
-from pixelcluster.training.trained import fit_model
+from pixelcluster.training.fitting import fit_model
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")

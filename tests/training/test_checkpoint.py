@@ -16,7 +16,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.io import write
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.training.checkpoint import load_model, save_model
-from pixelcluster.training.trained import fit_model
+from pixelcluster.training.fitting import fit_model
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")

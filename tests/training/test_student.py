@@ -6,8 +6,8 @@ import torch
 from pixelcluster.config import StudentSettings
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.training.checkpoint import load_model, save_model
+from pixelcluster.training.fitting import fit_model
 from pixelcluster.training.student import Lessons, Student
-from pixelcluster.training.trained import fit_model
 from tests.synthetic import settings, textures
 
 

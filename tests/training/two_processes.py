@@ -19,9 +19,9 @@ from pixelcluster.segmenting.train import Training, train_folder
 from pixelcluster.stopping import Interrupted
 from pixelcluster.torture.repeat import Watched
 from pixelcluster.training import distributed
+from pixelcluster.training.fitting import fit_model
 from pixelcluster.training.snapshots import read_newest
 from pixelcluster.training.student import Lessons, Student
-from pixelcluster.training.trained import fit_model
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")

@@ -39,7 +39,7 @@ from pixelcluster.segmenting.segmentation import ClusterRow
 if TYPE_CHECKING:
     from PIL import Image
 
-    from pixelcluster.training.trained import TrainedModel
+    from pixelcluster.training.model import TrainedModel
 
 _OVERVIEW_PIXELS = 4_000_000
 _WINDOW = 2 * BLOCK

@@ -36,7 +36,7 @@ from pixelcluster.segmenting.videos.following import Trail, Trails
 
 if TYPE_CHECKING:
     from pixelcluster.segmenting.predict import Mode
-    from pixelcluster.training.trained import TrainedModel
+    from pixelcluster.training.model import TrainedModel
 
 _SAMPLED_FRAMES, _SAMPLED_PIXELS = 32, 40_000
 _WINDOW = 1024  # pixels; even

@@ -12,7 +12,7 @@ from pixelcluster.io.polygons import PolygonOptions
 from pixelcluster.io.raster import open_raster
 from pixelcluster.segmenting.rasters import raster as raster_module
 from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model, write_raster_outputs
-from pixelcluster.training.trained import fit_model
+from pixelcluster.training.fitting import fit_model
 from tests.rasters import planted, write_scene
 from tests.segmenting.test_predict import Half
 from tests.synthetic import settings, textures

@@ -1,10 +1,9 @@
-"""A fitted model, and how it is fitted: targets, then chains and student in turn."""
+"""From images to a fitted model: targets, then chains and student in turn."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,54 +15,27 @@ from torch.nn import functional
 from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack, cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training import distributed
-from pixelcluster.training.build import AnyGenerator, TrainingImage
+from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Fit, Progress
+from pixelcluster.training.identity import check_same_run, fingerprints, of_checkpoint
+from pixelcluster.training.model import TrainedModel, student_start
 from pixelcluster.training.refusals import NotFiniteError
 from pixelcluster.training.restarts import best_fit
-from pixelcluster.training.run import (
-    Run,
-    check_same_run,
-    fingerprints,
-    of_checkpoint,
-    restore_run,
-    run_state,
-)
+from pixelcluster.training.run_state import Run, restore_run, run_state
 from pixelcluster.training.snapshots import Snapshots
 from pixelcluster.training.state_file import State
 
 if TYPE_CHECKING:
-    from pixelcluster.training.student import Student
+    pass
 
 _CHAINS_SHARE = 0.6
 """Of a limited time; the rest is the student's."""
 
 FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-
-@dataclass
-class TrainedModel:
-    """Everything inference needs.
-
-    Attributes:
-        config: the settings, with the number of clusters found.
-        stack: image -> normalised targets.
-        generator: G and its noise.
-        prior: p(y).
-        student: the amortised start and fast mode, or None.
-        history: one entry an epoch.
-    """
-
-    config: RunConfig
-    stack: TargetStack
-    generator: AnyGenerator
-    prior: LabelPrior
-    student: Student | None = None
-    history: list[dict[str, object]] = field(default_factory=list)
 
 
 def fit_model(
@@ -226,12 +198,6 @@ def prepare(stack: TargetStack, image: Tensor, mask: Tensor | None, device: torc
     size = values.shape[1:]
     kept = torch.ones(size, dtype=torch.bool) if mask is None else cells_used(mask, stack.label_stride)
     return TrainingImage(values, kept, to_grid(image[None], stack.label_stride)[0])
-
-
-@torch.no_grad()
-def student_start(student: Student, images: Tensor, label_stride: int) -> Tensor:
-    """Return the student's label maps on the label grid, (B, h, w), of images (B, 3, H, W)."""
-    return to_grid(student(images).softmax(1), label_stride).argmax(1)
 
 
 def _at_pixels(fit: Fit, index: int, size: tuple[int, int]) -> FloatImage:
