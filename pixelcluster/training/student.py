@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixelcluster import clock
 from pixelcluster.config import StudentSettings
 from pixelcluster.data.augment import consistency_pair
 from pixelcluster.seeding import seeded
@@ -187,6 +188,7 @@ class Lessons:
         rng = np.random.default_rng(self.seed)
         progress = progress or (lambda steps: None)
         views = _views(student, images, targets, settings.views, rng, self.device, progress)
+        begun = clock.now()
         for batch in islice(_batches(views, settings.batch_size, rng), self.steps, None):
             if self.steps == settings.steps or distributed.late(deadline):
                 break
@@ -201,8 +203,8 @@ class Lessons:
                 distributed.sum_gradients(self._parameters)
                 self.losses.append(float(value))
             self.optimiser.step()  # without gradients it does nothing
-            self._schedule.step()
             self.steps += 1
+            self._follow_schedule(begun, deadline)
             refused = self.steps - len(self.losses)
             if refused > ALLOWED + ALLOWED_SHARE * self.steps:
                 raise NotFiniteError(
@@ -213,6 +215,15 @@ class Lessons:
         student.eval()
         last = self.losses[-max(1, len(self.losses) // 10) :]
         return float(np.mean(last)) if last else None
+
+    def _follow_schedule(self, begun: float, deadline: float) -> None:
+        """Set the learning rate for the next step: by the clock where time ends before the steps do."""
+        done = self.steps
+        if deadline < math.inf:
+            share = (clock.now() - begun) / max(deadline - begun, 1e-9)
+            done = max(done, distributed.agreed(int(share * self.settings.steps)))
+        while self._schedule.last_epoch < min(done, self.settings.steps):
+            self._schedule.step()
 
     def _error(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:
         """Return the cross-entropy summed over views, nats, and the cells it is a sum over; 0 of none."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from pixelcluster import clock
 from pixelcluster.config import StudentSettings
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.training.checkpoint import load_model, save_model
@@ -39,6 +40,25 @@ def test_the_student_learns_what_the_chains_say() -> None:
     assert logits.shape == (1, 2, 50, 61)
     found = logits.argmax(1)[0].numpy()
     assert (found == targets[1][10].argmax(1)[:61]).mean() > 0.8
+
+
+def test_the_learning_rate_falls_before_the_time_is_up(monkeypatch) -> None:
+    """The clock moves a second whenever it is looked at: far fewer steps than wanted fit in."""
+    now = iter(range(10_000))
+    monkeypatch.setattr(clock, "now", lambda: float(next(now)))
+    options = StudentSettings(pretrained=False, steps=10_000, views=1, batch_size=1, learning_rate=1e-3)
+    lessons = Lessons(Student(2, options), options, seed=0, device=torch.device("cpu"))
+    rates = []
+    image, target = np.zeros((32, 32, 3), np.float32), np.full((32, 32, 2), 0.5, np.float32)
+    lessons.run(
+        [image],
+        lambda index: target,
+        deadline=60.0,
+        progress=lambda steps: rates.append(lessons.optimiser.param_groups[0]["lr"]),
+    )
+    assert 10 < lessons.steps < 40
+    assert max(rates) > 0.9e-3
+    assert rates[-1] < 0.05e-3
 
 
 def test_a_model_with_a_student_answers_in_both_modes_and_round_trips(tmp_path) -> None:
