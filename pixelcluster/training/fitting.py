@@ -166,7 +166,8 @@ def _fitted_stack(
 
 def _teach(run: Run, fit: Fit, images: Sequence[FloatImage], after: Callable[[int], None]) -> None:
     """Train the student on the chains; before another turn start the chains anew with what it says."""
-    from pixelcluster.training.student import Lessons, Student  # brings timm, seconds to import
+    from pixelcluster.training.lessons import Lessons  # brings timm, seconds to import
+    from pixelcluster.training.student import Student
 
     config, settings = fit.config, fit.config.student
     if run.student is None or run.student.n_clusters != fit.generator.n_clusters:

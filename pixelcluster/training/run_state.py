@@ -21,7 +21,8 @@ from pixelcluster.training.restarts import Restarts
 from pixelcluster.training.state_file import State
 
 if TYPE_CHECKING:
-    from pixelcluster.training.student import Lessons, Student
+    from pixelcluster.training.lessons import Lessons
+    from pixelcluster.training.student import Student
 
 
 @dataclass
@@ -103,7 +104,8 @@ def restore_run(
         chains_until=clock.now() + ends[1],
     )
     if state["student"] is not None:
-        from pixelcluster.training.student import Lessons, Student  # brings timm, seconds to import
+        from pixelcluster.training.lessons import Lessons  # brings timm, seconds to import
+        from pixelcluster.training.student import Student
 
         run.student = Student(int(state["student"]["n_clusters"]), config.student, load_weights=False)
         run.student.load_state_dict(state["student"]["weights"])

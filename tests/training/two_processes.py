@@ -20,8 +20,9 @@ from pixelcluster.stopping import Interrupted
 from pixelcluster.torture.repeat import Watched
 from pixelcluster.training import distributed
 from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.lessons import Lessons
 from pixelcluster.training.snapshots import read_newest
-from pixelcluster.training.student import Lessons, Student
+from pixelcluster.training.student import Student
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")
