@@ -196,10 +196,6 @@ class RunConfig(_Section):
         ids = {*self.clusters.names, *self.clusters.merged, *self.clusters.merged.values()}
         if ids and (self.n_clusters == "auto" or max(ids) >= self.n_clusters):
             raise ValueError(f"clusters names id {max(ids)}, but there are {self.n_clusters} clusters")
-        if not self.prior.proportions and (self.n_clusters == "auto" or self.prior.sparsity):
-            raise ValueError(
-                "pruning needs prior.proportions; switch them on, or give n_clusters and sparsity 0"
-            )
         return self
 
 

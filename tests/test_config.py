@@ -25,7 +25,6 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
             "generator: {sigma_schedule: fixed}",
             "generator: noise full learns its covariances; give noise iso",
         ),
-        ("prior: {proportions: false}", "pruning needs prior.proportions; switch them on, or give n_cl"),
         ("mode: slow", "mode is 'slow'"),
         ("[1, 2]", "the whole is [1, 2]"),
         ("a: [", "is not YAML"),

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from pixelcluster import clock
 from pixelcluster.config import RunConfig
+from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.prior import LabelPrior, row_counts
 from pixelcluster.sampling.chains import Chains
@@ -85,7 +86,7 @@ class Fit:
         refusals: what was not finite and therefore thrown away.
 
     Raises:
-        PixelClusterError: no unmasked cell, or fewer cells than clusters.
+        PixelClusterError: no unmasked cell, fewer cells than clusters, or pruning without proportions.
     """
 
     generator: AnyGenerator
@@ -105,6 +106,11 @@ class Fit:
             # An image's own proportions keep small clusters alive: they stay out where clusters are pruned.
             prior = config.prior.model_copy(update={"sparsity": _AUTO_SPARSITY, "concentration": None})
             config = config.model_copy(update={"prior": prior})
+        if config.prior.sparsity and not config.prior.proportions:
+            raise PixelClusterError(
+                "clusters are pruned by their proportions; give n_clusters and prior.sparsity 0, or switch "
+                "prior.proportions on"
+            )
         self.images, self.config, self.seed, self.device = images, config, seed, device
         self.chains = Chains()
         self.probabilities: dict[int, Tensor] = {}

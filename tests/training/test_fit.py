@@ -207,6 +207,13 @@ def test_pruning_renumbers_images_that_were_never_visited() -> None:
     fit.run(1)
 
 
+@pytest.mark.parametrize("changes", [{"n_clusters": "auto"}, {"prior": {"sparsity": 0.01}}])
+def test_pruning_needs_proportions(changes) -> None:
+    changes["prior"] = {**changes.get("prior", {}), "proportions": False}
+    with pytest.raises(PixelClusterError, match="pruned by their proportions"):
+        Fit(cells(1)[0], settings(**changes), seed=0, device=CPU)
+
+
 def test_the_convolutional_form_says_that_it_cannot_prune() -> None:
     images, _ = cells(2)
     config = settings(generator={"form": "convolutional", "width": 4}, prior={"sparsity": 0.2})
