@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -17,6 +18,7 @@ LabelMap = npt.NDArray[np.int32]
 Self = TypeVar("Self", bound="PerImageBaseline")
 
 
+@dataclass(eq=False)
 class Baseline(ABC):
     """Images in, label maps out. Every method takes these arguments and says which of them it has no use for.
 
@@ -24,16 +26,14 @@ class Baseline(ABC):
         n_clusters: K; ids are 0..K-1.
         seed: of everything that is drawn.
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
-        minutes: time budget of the fit, wall-clock; what was reached by then is the result.
+        minutes: time budget of the fit, by `clock.now`; what was reached by then is the result.
     """
 
-    def __init__(
-        self, n_clusters: int, *, seed: int = 0, device: str = "auto", minutes: float = 10.0
-    ) -> None:
-        self.n_clusters = n_clusters
-        self.seed = seed
-        self.device = device
-        self.minutes = minutes
+    n_clusters: int
+    _: KW_ONLY
+    seed: int = 0
+    device: str = "auto"
+    minutes: float = 10.0
 
     @abstractmethod
     def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Baseline:

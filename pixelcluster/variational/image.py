@@ -8,7 +8,7 @@ and the sizes of the networks; the likelihood is Gaussian with one learned varia
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import torch
@@ -44,6 +44,7 @@ class ImageSettings:
     views: ViewSettings = field(default_factory=ViewSettings)
 
 
+@dataclass(eq=False)
 class VariationalClustering(ImageBaseline):
     """A mixture VAE over images: one cluster an image.
 
@@ -51,7 +52,7 @@ class VariationalClustering(ImageBaseline):
         n_clusters: K.
         seed: of weights, batches, views and noise; see `ImageBaseline` for what it fixes.
         device: "auto", "cpu" or "cuda".
-        minutes: wall-clock limit of `fit`.
+        minutes: time limit of `fit`.
         settings: of the fit.
 
     Attributes:
@@ -59,17 +60,8 @@ class VariationalClustering(ImageBaseline):
         curve_: the objective and its terms, see `train`.
     """
 
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        settings: ImageSettings | None = None,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.settings = settings or ImageSettings()
+    _: KW_ONLY
+    settings: ImageSettings = field(default_factory=ImageSettings)
 
     def _learn(self, pixels: Tensor, deadline: float) -> None:
         self._decoded = pixels.shape[1:]

@@ -13,7 +13,7 @@ clusters whole images, the per-pixel form is ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 import numpy as np
 import torch
@@ -55,6 +55,7 @@ class PixelSettings:
     batch_size: int = 8
 
 
+@dataclass(eq=False)
 class PixelVariationalClustering(Baseline):
     """A mixture VAE over the cells of label maps.
 
@@ -62,7 +63,7 @@ class PixelVariationalClustering(Baseline):
         n_clusters: K.
         seed: of weights, crops, views and noise; a fit that `minutes` ends also depends on the machine.
         device: "auto", "cpu" or "cuda".
-        minutes: wall-clock limit of `fit`.
+        minutes: time limit of `fit`.
         settings: of the fit.
 
     Attributes:
@@ -70,17 +71,8 @@ class PixelVariationalClustering(Baseline):
         curve_: the objective and its terms, see `train`.
     """
 
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        settings: PixelSettings | None = None,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.settings = settings or PixelSettings()
+    _: KW_ONLY
+    settings: PixelSettings = field(default_factory=PixelSettings)
 
     def fit(
         self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None

@@ -7,6 +7,7 @@ Images are brought to the working size, at most 32 pixels on the longer side (96
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import KW_ONLY, dataclass
 from typing import TypeVar
 
 import numpy as np
@@ -26,6 +27,7 @@ _BATCH = 1000
 """Images resized or assigned at once."""
 
 
+@dataclass(eq=False)
 class ImageBaseline(ABC):
     """Images in, one label an image out; labels play no part. The last state counts.
 
@@ -34,17 +36,17 @@ class ImageBaseline(ABC):
         seed: of weights, starts, order and noise. A fit that ends with its epochs repeats exactly; one that
             the time limit ends depends on the speed of the machine.
         device: "auto", "cpu" or "cuda".
-        minutes: wall-clock limit of the fit.
+        minutes: time limit of the fit.
 
     Attributes:
         history_: the objective of every step of the last phase of the fit; smaller is better.
     """
 
-    def __init__(
-        self, n_clusters: int, *, seed: int = 0, device: str = "auto", minutes: float = 10.0
-    ) -> None:
-        """Store the settings."""
-        self.n_clusters, self.seed, self.device, self.minutes = n_clusters, seed, device, minutes
+    n_clusters: int
+    _: KW_ONLY
+    seed: int = 0
+    device: str = "auto"
+    minutes: float = 10.0
 
     def fit(self: Self, images: Images) -> Self:
         """Learn from images without labels.

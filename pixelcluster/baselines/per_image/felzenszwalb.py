@@ -5,12 +5,15 @@ Source: Felzenszwalb and Huttenlocher, Efficient graph-based image segmentation,
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 from skimage.segmentation import felzenszwalb
 
 from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
 
 
+@dataclass(eq=False)
 class Felzenszwalb(PerImageBaseline):
     """Felzenszwalb's merging of pixels along a minimum spanning tree.
 
@@ -24,21 +27,11 @@ class Felzenszwalb(PerImageBaseline):
         min_size: smallest region kept, pixels.
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 0,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        scale: float = 500,
-        sigma: float = 0.8,
-        min_size: int = 200,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.scale = scale
-        self.sigma = sigma
-        self.min_size = min_size
+    n_clusters: int = 0
+    _: KW_ONLY
+    scale: float = 500
+    sigma: float = 0.8
+    min_size: int = 200
 
     def predict(self, image: FloatImage) -> LabelMap:
         """Return the label map (H, W) int32 of one image (H, W, 3) float32 RGB in [0, 1]."""

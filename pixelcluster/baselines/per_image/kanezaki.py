@@ -11,6 +11,8 @@ budget.
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import cv2
 import numpy as np
 import torch
@@ -27,6 +29,7 @@ _WIDTH = 32
 _SIDE = 160
 
 
+@dataclass(eq=False)
 class Kanezaki(PerImageBaseline):
     """Kanezaki's network an image.
 
@@ -34,7 +37,7 @@ class Kanezaki(PerImageBaseline):
         n_clusters: the training stops when no more labels are left; the method has no exact number.
         seed: of the weights.
         device: "auto", "cpu" or "cuda".
-        minutes: wall-clock budget of one image; `fit` does nothing.
+        minutes: time budget of one image; `fit` does nothing.
         steps: at most.
         n_segments: superpixels asked for.
         learning_rate: of stochastic gradient descent with momentum .9.
@@ -43,21 +46,12 @@ class Kanezaki(PerImageBaseline):
         losses_: cross-entropy of every step of the last image.
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 4,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 0.2,
-        steps: int = 200,
-        n_segments: int = 1000,
-        learning_rate: float = 0.1,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.steps = steps
-        self.n_segments = n_segments
-        self.learning_rate = learning_rate
+    n_clusters: int = 4
+    _: KW_ONLY
+    minutes: float = 0.2
+    steps: int = 200
+    n_segments: int = 1000
+    learning_rate: float = 0.1
 
     def predict(self, image: FloatImage) -> LabelMap:
         """Train on one image (H, W, 3) and return its label map (H, W) int32, ids 0..n-1 without gaps."""

@@ -5,12 +5,15 @@ Source: Lloyd, Least squares quantization in PCM, 1982; OpenCV's implementation 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
 from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
 
 
+@dataclass(eq=False)
 class LabKMeans(PerImageBaseline):
     """K-means on the CIE Lab pixels of one image.
 
@@ -21,10 +24,7 @@ class LabKMeans(PerImageBaseline):
         minutes: no use for it, an image takes a fraction of a second.
     """
 
-    def __init__(
-        self, n_clusters: int = 6, *, seed: int = 0, device: str = "auto", minutes: float = 10.0
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
+    n_clusters: int = 6
 
     def predict(self, image: FloatImage) -> LabelMap:
         """Return the label map (H, W) int32 of one image."""

@@ -6,6 +6,8 @@ merging by a threshold on the region adjacency graph as in scikit-image's galler
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
+
 import numpy as np
 from skimage.graph import cut_threshold, rag_mean_color
 from skimage.segmentation import slic
@@ -13,6 +15,7 @@ from skimage.segmentation import slic
 from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
 
 
+@dataclass(eq=False)
 class SlicMerge(PerImageBaseline):
     """SLIC superpixels; neighbours whose mean colours are closer than a threshold become one region.
 
@@ -25,19 +28,10 @@ class SlicMerge(PerImageBaseline):
         threshold: Euclidean distance of mean RGB colours in 0..255 below which neighbours merge.
     """
 
-    def __init__(
-        self,
-        n_clusters: int = 0,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        n_segments: int = 100,
-        threshold: float = 29,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.n_segments = n_segments
-        self.threshold = threshold
+    n_clusters: int = 0
+    _: KW_ONLY
+    n_segments: int = 100
+    threshold: float = 29
 
     def predict(self, image: FloatImage) -> LabelMap:
         """Return the label map (H, W) int32 of one image (H, W, 3) float32 RGB in [0, 1]."""

@@ -7,6 +7,7 @@ clustered generator papers. Other rivals end with the same K-means on their own 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from pixelcluster.errors import PixelClusterError
 Rows = npt.NDArray[np.float32]
 
 
+@dataclass(eq=False)
 class RgbKMeans(Baseline):
     """K-means on RGB pixels of all images together, so that ids mean the same on every image.
 
@@ -30,19 +32,9 @@ class RgbKMeans(Baseline):
         n_starts: K-means++ starts, the one with the smallest inertia is kept.
     """
 
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        max_pixels: int = 500_000,
-        n_starts: int = 3,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.max_pixels = max_pixels
-        self.n_starts = n_starts
+    _: KW_ONLY
+    max_pixels: int = 500_000
+    n_starts: int = 3
 
     def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> RgbKMeans:
         """Fit the K centres, see `Baseline.fit`; masked pixels are left out.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -94,6 +95,7 @@ def flip(values: Tensor, flipped: Tensor) -> Tensor:
     return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(-1), values)
 
 
+@dataclass(eq=False)
 class TrainedBaseline(Baseline, Generic[Network]):
     """A per-pixel method that trains a network by stochastic gradients on random crops.
 
@@ -106,7 +108,7 @@ class TrainedBaseline(Baseline, Generic[Network]):
         n_clusters: K.
         seed: of weights, crops and views.
         device: "auto", "cpu" or "cuda".
-        minutes: wall-clock budget of the training; at least one step is taken.
+        minutes: time budget of the training; at least one step is taken.
         steps: at most.
         crop: side of a training crop, px, a multiple of 16 from 32 up.
         batch_size: crops a step; two at least, as most objectives compare images.
@@ -117,26 +119,13 @@ class TrainedBaseline(Baseline, Generic[Network]):
         losses_: the objective of every step, to be minimised.
     """
 
-    network_: Network
-    losses_: list[float]
-
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        steps: int = 100_000,
-        crop: int = 128,
-        batch_size: int = 8,
-        learning_rate: float = 1e-3,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.steps = steps
-        self.crop = crop
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
+    _: KW_ONLY
+    steps: int = 100_000
+    crop: int = 128
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    network_: Network = field(init=False)
+    losses_: list[float] = field(init=False)
 
     @abstractmethod
     def build(self) -> Network:

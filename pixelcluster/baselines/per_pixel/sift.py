@@ -10,6 +10,7 @@ with few classes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 import cv2
 import numpy as np
@@ -24,6 +25,7 @@ _SIZES = (4.0, 8.0)
 """Diameters of the keypoints; a descriptor covers about 6 times as many pixels a side."""
 
 
+@dataclass(eq=False)
 class SiftKMeans(Baseline):
     """K-means on dense SIFT of all images together.
 
@@ -35,17 +37,8 @@ class SiftKMeans(Baseline):
         max_descriptors: descriptors to fit on, an equal share of every image.
     """
 
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        max_descriptors: int = 100_000,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.max_descriptors = max_descriptors
+    _: KW_ONLY
+    max_descriptors: int = 100_000
 
     def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> SiftKMeans:
         """Fit the K centres on descriptors whose keypoint is not masked, see `Baseline.fit`.

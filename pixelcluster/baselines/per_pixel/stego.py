@@ -15,6 +15,7 @@ trained beside the head; no CRF. Weights and shifts b are the defaults of the au
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 import torch
@@ -52,6 +53,7 @@ class Head(nn.Module):
         return codes
 
 
+@dataclass(eq=False)
 class Stego(EncoderKMeans):
     """STEGO on all images together.
 
@@ -66,17 +68,8 @@ class Stego(EncoderKMeans):
         losses_: the objective of every step, to be minimised.
     """
 
-    def __init__(
-        self,
-        n_clusters: int,
-        *,
-        seed: int = 0,
-        device: str = "auto",
-        minutes: float = 10.0,
-        steps: int = 5000,
-    ) -> None:
-        super().__init__(n_clusters, seed=seed, device=device, minutes=minutes)
-        self.steps = steps
+    _: KW_ONLY
+    steps: int = 5000
 
     def learn(self, images: Sequence[tuple[FloatImage, Mask]], deadline: float) -> None:
         """Train the head on the features of unmasked cells.
