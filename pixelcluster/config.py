@@ -79,12 +79,6 @@ class GeneratorSettings(_Section):
     sigma_schedule: Literal["fixed", "annealed", "learned"] = "learned"
     """annealed: from twice sigma down to sigma, geometrically, over the first half of the iterations."""
 
-    @model_validator(mode="after")
-    def _check(self) -> GeneratorSettings:
-        if self.noise == "full" and self.sigma_schedule != "learned":
-            raise ValueError("noise full learns its covariances; give noise isotropic, or no sigma_schedule")
-        return self
-
 
 class PriorSettings(_Section):
     """The prior on the label map; see `pixelcluster.model.prior`. Each part can be switched off."""

@@ -21,10 +21,7 @@ CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))
         ("training: {epochs: 0}", "training.epochs is 0"),
         ("generator: {sigma: -1}", "generator.sigma is -1"),
         ("n_clusters: lots", "n_clusters"),
-        (
-            "generator: {sigma_schedule: fixed}",
-            "generator: noise full learns its covariances; give noise iso",
-        ),
+        ("clusters: {merged: {0: 1, 1: 2}}", "clusters: merged names an id both as merged and"),
         ("mode: slow", "mode is 'slow'"),
         ("[1, 2]", "the whole is [1, 2]"),
         ("a: [", "is not YAML"),

@@ -113,7 +113,7 @@ class ImageFit:
         self.rejected = 0
         passes = math.ceil(_PASSES * len(images) / settings.batch_size)
         self.iterations = min(settings.iterations, max(passes, _FEWEST))
-        self.iteration = 0
+        self.iteration, self.share = 0, 0.0
         self.batches = Batches(self.graph, settings.batch_size, self.random)
 
     def run(
@@ -131,9 +131,11 @@ class ImageFit:
             after: called after every iteration.
         """
         rates = self.settings.template_rate, self.settings.recognition_rate
-        earlier, started = self.iteration, clock.now()
+        earlier, started, first = self.iteration, clock.now(), self.share
         while self.iteration < self.iterations and clock.now() <= deadline:
-            share = self.iteration / self.iterations
+            # Every phase has its part of the time where that ends before the iterations do.
+            used = (clock.now() - started) / max(deadline - started, 1e-9)
+            share = self.share = max(self.iteration / self.iterations, first + used * (1 - first))
             warm = min(1.0, (self.iteration + 1) / 50)
             falling = 1.0 if share < 0.6 else 0.5 + 0.5 * math.cos(math.pi * (share - 0.6) / 0.4)
             for optimiser, rate in zip(self.optimisers, rates, strict=True):

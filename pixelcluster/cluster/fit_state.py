@@ -79,6 +79,7 @@ def fit_state(fit: ImageFit) -> State:
     return {
         "seed": fit.seed,
         "iteration": fit.iteration,
+        "share": fit.share,
         "generator": fit.generator.state_dict(),
         "recognition": fit.recognition.state_dict(),
         "optimisers": [optimiser_state(optimiser) for optimiser in fit.optimisers],
@@ -97,7 +98,7 @@ def load_fit(fit: ImageFit, state: State) -> None:
     Raises:
         KeyError, ValueError, TypeError, RuntimeError: the state is of another fit; `of_checkpoint` says so.
     """
-    fit.iteration = int(state["iteration"])
+    fit.iteration, fit.share = int(state["iteration"]), float(state["share"])
     fit.generator.load_state_dict(state["generator"])
     fit.recognition.load_state_dict(state["recognition"])
     for optimiser, own in zip(fit.optimisers, state["optimisers"], strict=True):

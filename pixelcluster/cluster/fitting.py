@@ -35,6 +35,10 @@ Progress = Callable[[Mapping[str, object]], None]
 _SWEEPS = 20
 _NETWORK_MINUTES = 10.0
 """Of the network that makes a start without a graph, at most."""
+_NETWORK_SHARE = 0.3
+"""Of a limited time, at most."""
+_CHAINS_SHARE = 0.8
+"""Of a limited time; the rest is for reading the images and for the student."""
 _SPARSITY = 0.02
 """Of all images: where K is learned, smaller clusters are pruned."""
 
@@ -109,12 +113,15 @@ def fit_model(
             run.labels = renamed(run.labels, known, n_clusters)
     if snapshots is not None:
         snapshots.after_step(run.step, describe)  # the start itself may have taken minutes
+    chains_until = run.deadline
+    if settings.student_epochs and run.deadline < math.inf:
+        chains_until = clock.now() + _CHAINS_SHARE * (run.deadline - clock.now())
     best = best_of(
         settings.restarts,
         start,
-        lambda fit: fit.run(deadline=run.deadline, progress=progress, after=after),
+        lambda fit: fit.run(deadline=chains_until, progress=progress, after=after),
         seed=seed,
-        deadline=run.deadline,
+        deadline=chains_until,
         at=run.starts,
     )
     if snapshots is not None:
@@ -154,7 +161,7 @@ def _start_labels(
     if settings.start == "random":
         return None
     pixels = images.permute(0, 2, 3, 1).numpy()
-    minutes = min(_NETWORK_MINUTES, max(deadline - clock.now(), 0) / 60)
+    minutes = min(_NETWORK_MINUTES, _NETWORK_SHARE * max(deadline - clock.now(), 0) / 60)
     network = VariationalClustering(n_clusters, seed=seed, device=device.type, minutes=minutes)
     return torch.from_numpy(network.fit(pixels).predict(pixels))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,8 @@ def read_labels(path: Path, ids: list[str]) -> NDArray[np.int64]:
         PixelClusterError: an unreadable file, a line that is no pair, an id that no image has.
     """
     places = {name: index for index, name in enumerate(ids)}
-    places |= {Path(name).name: index for name, index in places.items() if re.search(r"[\\/]", name)}
+    bare = Counter(Path(name).name for name in ids)
+    places = {Path(name).name: index for name, index in places.items() if bare[Path(name).name] == 1} | places
     known = np.full(len(ids), -1, dtype=np.int64)
     file_size(path)  # a pipe would be waited for
     try:
@@ -108,7 +110,7 @@ def read_labels(path: Path, ids: list[str]) -> NDArray[np.int64]:
         if row[0] not in places:
             raise PixelClusterError(
                 f"{show_path(path)}: line {number} names {row[0]!r}, but no image has that id; "
-                f"ids look like {ids[0]!r}"
+                f"ids look like {ids[0]!r}, and a bare file name will do where only one image has it"
             )
         known[places[row[0]]] = int(row[1])
     return known

@@ -61,7 +61,7 @@ def cluster_images(
         Interrupted: a signal came; the fit is saved.
     """
     from pixelcluster.cluster.estimator import ImageCluster
-    from pixelcluster.training.snapshots import find
+    from pixelcluster.training.snapshots import find, remove
 
     make_folder(output)
     if find(output / CHECKPOINTS) and not overwrite:
@@ -76,6 +76,7 @@ def cluster_images(
         images, ids, failures = read_input(
             Given(source, root, max_pixels=max_pixels), estimator.model_.settings.side
         )
+        remove(output / CHECKPOINTS)
         probabilities, latents = estimator.predict_parts(images.permute(0, 2, 3, 1).numpy())
         found = Clustering(ids, probabilities.argmax(1), probabilities, latents, failures)
         write_results(found, images, estimator, output, overwrite=overwrite)

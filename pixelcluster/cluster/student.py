@@ -68,8 +68,8 @@ def fit_student(
     device: torch.device,
     deadline: float = math.inf,
     progress: Progress | None = None,
-) -> Student:
-    """Return a student of the labels of a fit.
+) -> Student | None:
+    """Return a student of the labels of a fit; None where the time leaves it no batch.
 
     Args:
         images: (N, C, S, S) uint8.
@@ -90,7 +90,8 @@ def fit_student(
         for cells in torch.split(torch.randperm(len(images), generator=random), _BATCH):
             if clock.now() > deadline or len(cells) < 2:  # batch statistics want two
                 break
-            optimiser.param_groups[0]["lr"] = _RATE * (0.01 + 0.5 + 0.5 * math.cos(math.pi * step / total))
+            share = max(step / total, (clock.now() - started) / max(deadline - started, 1e-9))
+            optimiser.param_groups[0]["lr"] = _RATE * (0.01 + 0.5 + 0.5 * math.cos(math.pi * min(share, 1)))
             seen = random_views(images[cells].to(device).float() / 255, random)
             loss = functional.cross_entropy(student(seen), probabilities[cells].to(device).float())
             optimiser.zero_grad()
@@ -107,7 +108,7 @@ def fit_student(
                         "seconds_left": elapsed / step * (total - step),
                     }
                 )
-    return student.eval()
+    return student.eval() if step else None
 
 
 def random_views(images: Tensor, random: torch.Generator) -> Tensor:

@@ -125,7 +125,7 @@ def run_all(
                 run_one = run_image_level if is_image_level(own) else run_per_pixel
                 with clock.counting_cpu():
                     report = run_one(own, path, method, seed, minutes=minutes, device=device)
-                report["settings"] = settings
+                report |= {"settings": settings, "clock": "cpu"}
                 with atomic_write(target, overwrite=True) as temporary:
                     temporary.write_text(json.dumps(report, indent=2), encoding="utf-8")
                 if tell is not None:
@@ -284,7 +284,8 @@ def _is_done(path: Path, minutes: float, settings: str | None) -> bool:
     if not path.exists():
         return False
     report = _read(path)
-    return report["minutes"] == minutes and report.get("settings") == settings
+    wanted = {"minutes": minutes, "settings": settings, "clock": "cpu"}
+    return all(report.get(key) == value for key, value in wanted.items())
 
 
 def _read(path: Path) -> Report:

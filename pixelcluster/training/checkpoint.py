@@ -15,6 +15,7 @@ from torch import nn
 
 from pixelcluster.config import dump_config, load_config
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.decode import file_size
 from pixelcluster.io.write import atomic_set, make_folder
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack
@@ -129,10 +130,11 @@ def load_model(folder: str | Path, device: torch.device) -> TrainedModel:
 
 def _read_history(path: Path) -> list[dict[str, object]]:
     """Return the entries of metrics.jsonl; a model does not need them."""
+    if not path.exists():
+        return []
+    file_size(path)  # a pipe would be waited for
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
-        return []
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PixelClusterError(f"{show_path(path)}: cannot be read ({reason}); delete it") from error

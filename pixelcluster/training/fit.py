@@ -86,7 +86,7 @@ class Fit:
         refusals: what was not finite and therefore thrown away.
 
     Raises:
-        PixelClusterError: no unmasked cell, fewer cells than clusters, or pruning without proportions.
+        PixelClusterError: no unmasked cell, fewer cells than clusters, or settings that exclude each other.
     """
 
     generator: AnyGenerator
@@ -106,6 +106,10 @@ class Fit:
             # An image's own proportions keep small clusters alive: they stay out where clusters are pruned.
             prior = config.prior.model_copy(update={"sparsity": _AUTO_SPARSITY, "concentration": None})
             config = config.model_copy(update={"prior": prior})
+        if config.generator.noise == "full" and config.generator.sigma_schedule != "learned":
+            raise PixelClusterError(
+                "generator.noise full learns its covariances; give noise isotropic, or no sigma_schedule"
+            )
         if config.prior.sparsity and not config.prior.proportions:
             raise PixelClusterError(
                 "clusters are pruned by their proportions; give n_clusters and prior.sparsity 0, or switch "

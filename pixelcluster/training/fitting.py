@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -27,9 +26,6 @@ from pixelcluster.training.restarts import best_fit
 from pixelcluster.training.run_state import Run, restore_run, run_state
 from pixelcluster.training.snapshots import Snapshots
 from pixelcluster.training.state_file import State
-
-if TYPE_CHECKING:
-    pass
 
 _CHAINS_SHARE = 0.6
 """Of a limited time; the rest is the student's."""

@@ -47,7 +47,7 @@ class Lessons:
         settings: views, steps, batch size and learning rate.
         seed: of the order and the views.
         device: where to compute.
-        state: of `state_dict`, to go on from; it holds the student's weights too.
+        state: of `state_dict`, to go on from; the student has the weights of that moment.
 
     Attributes:
         steps: taken so far.
@@ -74,14 +74,20 @@ class Lessons:
         if state is not None:
             self.steps, self.losses = int(state["steps"]), [float(loss) for loss in state["losses"]]
             load_optimiser(self.optimiser, state["optimiser"])
-            self._schedule.load_state_dict({"last_epoch": self.steps, "_step_count": self.steps + 1})
+            place = int(state["place"])
+            self._schedule.load_state_dict({"last_epoch": place, "_step_count": place + 1})
 
     def state_dict(self) -> State:
         """Return everything the next step depends on, but for the student's weights and the arguments.
 
         Views and order come anew from the seed, so no generator state is among it.
         """
-        return {"steps": self.steps, "losses": self.losses, "optimiser": optimiser_state(self.optimiser)}
+        return {
+            "steps": self.steps,
+            "losses": self.losses,
+            "optimiser": optimiser_state(self.optimiser),
+            "place": self._schedule.last_epoch,
+        }
 
     def run(
         self,
@@ -110,7 +116,7 @@ class Lessons:
         rng = np.random.default_rng(self.seed)
         progress = progress or (lambda steps: None)
         views = _views(student, images, targets, settings.views, rng, self.device, progress)
-        begun = clock.now()
+        begun, place = clock.now(), self._schedule.last_epoch
         for batch in islice(_batches(views, settings.batch_size, rng), self.steps, None):
             if self.steps == settings.steps or distributed.late(deadline):
                 break
@@ -126,7 +132,7 @@ class Lessons:
                 self.losses.append(float(value))
             self.optimiser.step()  # without gradients it does nothing
             self.steps += 1
-            self._follow_schedule(begun, deadline)
+            self._follow_schedule(begun, place, deadline)
             refused = self.steps - len(self.losses)
             if refused > ALLOWED + ALLOWED_SHARE * self.steps:
                 raise NotFiniteError(
@@ -138,13 +144,19 @@ class Lessons:
         last = self.losses[-max(1, len(self.losses) // 10) :]
         return float(np.mean(last)) if last else None
 
-    def _follow_schedule(self, begun: float, deadline: float) -> None:
-        """Set the learning rate for the next step: by the clock where time ends before the steps do."""
-        done = self.steps
+    def _follow_schedule(self, begun: float, place: int, deadline: float) -> None:
+        """Set the learning rate for the next step: by the clock where time ends before the steps do.
+
+        Args:
+            begun: when this run began.
+            place: where in the schedule it did.
+            deadline: of the run.
+        """
+        done, total = self.steps, self.settings.steps
         if deadline < math.inf:
             share = (clock.now() - begun) / max(deadline - begun, 1e-9)
-            done = max(done, distributed.agreed(int(share * self.settings.steps)))
-        while self._schedule.last_epoch < min(done, self.settings.steps):
+            done = max(done, distributed.agreed(place + int(share * (total - place))))
+        while self._schedule.last_epoch < min(done, total):
             self._schedule.step()
 
     def _error(self, views: Sequence[View]) -> tuple[Tensor, Tensor]:

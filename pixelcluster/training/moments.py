@@ -31,9 +31,10 @@ class ClusterMoments:
     def add(self, cells: Tensor, labels: Tensor) -> None:
         """Take in cells (P, D) and their clusters (P,) int64."""
         cells = cells.double()
-        self.counts += torch.bincount(labels, minlength=len(self.counts))
+        counts = torch.bincount(labels, minlength=len(self.counts))
+        self.counts += counts
         self._sums.index_add_(0, labels, cells)
-        for k in torch.bincount(labels).nonzero().flatten().tolist():
+        for k in counts.nonzero().flatten().tolist():
             own = cells[labels == k]
             self._products[k] += own.T @ own
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.metrics import adjusted_rand_score
 
+from pixelcluster import clock
 from pixelcluster.cluster.fit import ImageFit
 from pixelcluster.cluster.fitting import fit_model
 from pixelcluster.cluster.images import from_array
@@ -31,6 +32,31 @@ def test_graph_start_recovers_shapes_in_every_mode(shapes: Shapes, quick: ImageS
         assert z.shape == (60, model.generator.n_latent)
         torch.testing.assert_close(probabilities.sum(1), torch.ones(60))
         assert adjusted_rand_score(wanted, probabilities.argmax(1)) > 0.8, mode
+
+
+def test_a_limited_time_has_room_for_every_phase(shapes: Shapes, quick: ImageSettings, monkeypatch) -> None:
+    """The clock moves a second whenever it is looked at: a tenth of the iterations fit in."""
+    now = iter(range(10_000))
+    monkeypatch.setattr(clock, "now", lambda: float(next(now)))
+    settings = quick.model_copy(update={"iterations": 300})
+    model = fit_model(from_array(shapes[0], SIDE), settings, seed=0, device=CPU, deadline=100.0)
+    assert next(now) < 150
+    assert adjusted_rand_score(shapes[1], model.probabilities.argmax(1)) > 0.8
+    assert model.student is not None
+    late = fit_model(from_array(shapes[0], SIDE), settings, seed=0, device=CPU, deadline=0.0)
+    assert late.student is None
+    with pytest.raises(PixelClusterError, match="no student"):
+        infer(late, from_array(shapes[0], SIDE), mode="fast", seed=0, device=CPU)
+
+
+def test_phases_follow_the_clock(shapes: Shapes, quick: ImageSettings, monkeypatch) -> None:
+    now = iter(range(10_000))
+    monkeypatch.setattr(clock, "now", lambda: float(next(now)))
+    settings = quick.model_copy(update={"iterations": 300})
+    fit = ImageFit(from_array(shapes[0], SIDE), settings, 3, seed=0, device=CPU)
+    fit.run(deadline=60.0)
+    assert fit.iteration < 60
+    assert 0.9 < fit.share <= 1
 
 
 def test_random_start_learns(shapes: Shapes, quick: ImageSettings) -> None:

@@ -207,6 +207,12 @@ def test_pruning_renumbers_images_that_were_never_visited() -> None:
     fit.run(1)
 
 
+def test_full_noise_has_no_schedule() -> None:
+    config = settings(generator={"sigma_schedule": "fixed"})
+    with pytest.raises(PixelClusterError, match="noise full learns its covariances"):
+        Fit(cells(1)[0], config, seed=0, device=CPU)
+
+
 @pytest.mark.parametrize("changes", [{"n_clusters": "auto"}, {"prior": {"sparsity": 0.01}}])
 def test_pruning_needs_proportions(changes) -> None:
     changes["prior"] = {**changes.get("prior", {}), "proportions": False}

@@ -4,7 +4,8 @@ Source: Hamilton, Zhang, Hariharan, Snavely and Freeman, Unsupervised semantic s
 feature correspondences, ICLR 2022. With f of the encoder and s of the head, cells p of one image and q of
 another (itself, one of its nearest neighbours, a random one):
 
-    F_pq = cos(f_p, f_q), less its mean over q (eq. 3);   loss = -mean_pq (F_pq - b) max(cos(s_p, s_q), 0)
+    F_pq = cos(f_p, f_q), less its mean over q (eq. 3), plus its mean over all pairs (the authors' code);
+    loss = -mean_pq (F_pq - b) max(cos(s_p, s_q), 0)
 
 weighted over the three kinds of pairs (eq. 4); neighbours by the mean feature of an image.
 
@@ -100,7 +101,7 @@ class Stego(EncoderKMeans):
         while len(losses) < self.steps and not (losses and clock.now() > deadline):
             own = rng.integers(len(rows), size=_BATCH)
             neighbours = near[own, rng.integers(near.shape[1], size=_BATCH)]
-            others = rng.integers(len(rows), size=_BATCH)
+            others = (own + rng.integers(1, max(len(rows), 2), size=_BATCH)) % len(rows)
             first = self._drawn(rows, own, rng)
             loss = first.new_zeros(())
             for chosen, (weight, shift) in (
@@ -142,7 +143,7 @@ def correspondence_loss(
         functional.normalize(a, dim=2) @ functional.normalize(b, dim=2).transpose(1, 2)
         for a, b in ((first, second), (first_codes, second_codes))
     )
-    centred = features - features.mean(2, keepdim=True)
+    centred = features - features.mean(2, keepdim=True) + features.mean()
     return -((centred - shift) * codes.clamp_min(0)).mean()
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 import numpy as np
 
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.decode import file_size
 from pixelcluster.segmenting.runs.jobs import Outcome
 
 
@@ -29,9 +30,6 @@ class PathSet:
         number = np.uint64(path_number(path))
         index = int(self._numbers.searchsorted(number))
         return index < len(self._numbers) and bool(self._numbers[index] == number)
-
-    def __len__(self) -> int:
-        return len(self._numbers)
 
 
 def path_number(path: str) -> int:
@@ -59,6 +57,8 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        if path.exists():
+            file_size(path)  # a pipe would be waited for
         try:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             self.begun = os.fstat(self._file).st_size > 0

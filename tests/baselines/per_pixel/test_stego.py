@@ -45,7 +45,8 @@ def test_the_loss_is_that_of_the_paper():
         return a @ b.T / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
 
     features, codes = cosine(f[0], g[0]), cosine(s[0], t[0])
-    wanted = -np.mean((features - features.mean(1, keepdims=True) - 0.2) * np.maximum(codes, 0))
+    centred = features - features.mean(1, keepdims=True) + features.mean()
+    wanted = -np.mean((centred - 0.2) * np.maximum(codes, 0))
     found = correspondence_loss(*(torch.from_numpy(value) for value in (f, g, s, t)), 0.2)
     assert float(found) == pytest.approx(wanted, abs=1e-12)
 

@@ -92,7 +92,6 @@ def test_outputs_repeat_the_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 def test_a_set_of_paths_is_small_and_right() -> None:
     paths = [f"folder/{number}.png" for number in range(5000)]
     some = PathSet(paths[::2])
-    assert len(some) == 2500
     assert [path in some for path in paths[:6]] == [True, False] * 3
     assert "folder/0.png" not in PathSet([])
 
@@ -116,7 +115,7 @@ def test_the_journal_keeps_every_line_but_a_torn_one(tmp_path: Path) -> None:
         journal.add(Outcome(Path("c.png")))
     with Journal(path) as journal:
         assert "c.png" in journal.finished
-    with pytest.raises(PixelClusterError, match="journal cannot be kept"):
+    with pytest.raises(PixelClusterError, match="is a folder, but one file is needed"):
         Journal(tmp_path)
 
 
