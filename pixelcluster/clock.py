@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,16 @@ _clock = time.monotonic
 def now() -> float:
     """Return seconds since some moment; deadlines are values of this clock."""
     return _clock()
+
+
+def seconds_left(deadline: float) -> float | None:
+    """Return what a checkpoint keeps of a deadline; None: there is none."""
+    return None if deadline == math.inf else deadline - now()
+
+
+def in_seconds(left: float | None) -> float:
+    """Return the deadline of what `seconds_left` gave."""
+    return math.inf if left is None else now() + float(left)
 
 
 @contextmanager

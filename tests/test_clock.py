@@ -1,3 +1,4 @@
+import math
 import time
 
 import pytest
@@ -28,3 +29,9 @@ def test_goes_back_to_the_wall_after_an_error():
     start = clock.now()
     time.sleep(0.05)
     assert clock.now() - start >= 0.05
+
+
+def test_a_deadline_goes_through_a_checkpoint():
+    assert clock.in_seconds(clock.seconds_left(math.inf)) == math.inf
+    deadline = clock.now() + 50
+    assert clock.in_seconds(clock.seconds_left(deadline)) == pytest.approx(deadline, abs=0.5)

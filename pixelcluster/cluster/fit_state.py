@@ -34,16 +34,11 @@ class ImageRun:
 
 def run_state(run: ImageRun) -> State:
     """Return a run between two steps, but for images and settings: see `training.identity`."""
-    fit, best = run.starts.fit, run.starts.best
     return {
         "labels": run.labels,
-        "starts": {
-            "done": run.starts.done,
-            "fit": None if fit is None else fit_state(fit),
-            "best": None if best is None else fit_state(best),
-        },
+        "starts": run.starts.state(fit_state),
         "step": run.step,
-        "seconds_left": None if run.deadline == math.inf else run.deadline - clock.now(),
+        "seconds_left": clock.seconds_left(run.deadline),
     }
 
 
@@ -56,18 +51,15 @@ def load_run(run: ImageRun, state: State, start: Callable[[int], ImageFit]) -> N
         start: makes a fit from a seed, from the labels of the run.
     """
 
-    def fit(own: State | None) -> ImageFit | None:
-        if own is None:
-            return None
+    def fit(own: State) -> ImageFit:
         made = start(int(own["seed"]))
         load_fit(made, own)
         return made
 
     run.labels, run.step = state["labels"], int(state["step"])
-    starts = state["starts"]
-    run.starts = Restarts(int(starts["done"]), fit(starts["fit"]), fit(starts["best"]))
-    if run.deadline == math.inf and state["seconds_left"] is not None:
-        run.deadline = clock.now() + float(state["seconds_left"])
+    run.starts = Restarts.of_state(state["starts"], fit)
+    if run.deadline == math.inf:
+        run.deadline = clock.in_seconds(state["seconds_left"])
 
 
 def fit_state(fit: ImageFit) -> State:

@@ -25,9 +25,8 @@ from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Progress
-from pixelcluster.training.fitting import prepare
+from pixelcluster.training.fitting import best_fit, prepare
 from pixelcluster.training.model import TrainedModel
-from pixelcluster.training.restarts import best_fit
 
 
 @dataclass

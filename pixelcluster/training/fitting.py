@@ -22,7 +22,7 @@ from pixelcluster.training.fit import Fit, Progress
 from pixelcluster.training.identity import check_same_run, fingerprints, of_checkpoint
 from pixelcluster.training.model import TrainedModel, student_start
 from pixelcluster.training.refusals import NotFiniteError
-from pixelcluster.training.restarts import best_fit
+from pixelcluster.training.restarts import Restarts, best_of
 from pixelcluster.training.run_state import Run, restore_run, run_state
 from pixelcluster.training.snapshots import Snapshots
 from pixelcluster.training.state_file import State
@@ -134,6 +134,40 @@ def fit_model(
         run.student = None  # clusters were pruned after its lessons, and the time was up
     found = fit.config.model_copy(update={"n_clusters": fit.generator.n_clusters})
     return TrainedModel(found, stack, fit.generator.eval(), fit.prior, run.student, fit.history)
+
+
+def best_fit(
+    images: Sequence[TrainingImage],
+    config: RunConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    deadline: float = math.inf,
+    progress: Progress | None = None,
+    at: Restarts[Fit] | None = None,
+) -> Fit:
+    """Return the fit with the highest objective of `training.restarts`, each from its own start.
+
+    Args:
+        images: the training set.
+        config: the settings.
+        seed: of all starts.
+        device: where to compute.
+        deadline: `clock.now()` after which no further start is tried.
+        progress: see `Fit.run`.
+        at: where to go on; it is moved along, so that `progress` can save it.
+
+    Raises:
+        PixelClusterError: see `Fit`.
+    """
+    return best_of(
+        config.training.restarts,
+        lambda own_seed: Fit(images, config, seed=own_seed, device=device),
+        lambda fit: fit.run(config.training.epochs, deadline=deadline, progress=progress),
+        seed=seed,
+        deadline=deadline,
+        at=at or Restarts(),
+    )
 
 
 def _fitted_stack(

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-import torch
-
-from pixelcluster.config import RunConfig
 from pixelcluster.training import distributed
-from pixelcluster.training.build import TrainingImage
-from pixelcluster.training.fit import Fit, Progress
+from pixelcluster.training.state_file import State
 
 
 class Judged(Protocol):
@@ -39,6 +35,17 @@ class Restarts(Generic[AnyFit]):
     done: int = 0
     fit: AnyFit | None = None
     best: AnyFit | None = None
+
+    def state(self, describe: Callable[[AnyFit], State]) -> State:
+        """Return the restarts as a nested mapping, each fit as `describe` has it."""
+        fit, best = (None if own is None else describe(own) for own in (self.fit, self.best))
+        return {"done": self.done, "fit": fit, "best": best}
+
+    @staticmethod
+    def of_state(state: State, load: Callable[[State], AnyFit]) -> Restarts[AnyFit]:
+        """Return the restarts of a `state`, each fit made by `load`."""
+        fit, best = (None if state[name] is None else load(state[name]) for name in ("fit", "best"))
+        return Restarts(int(state["done"]), fit, best)
 
 
 def best_of(
@@ -70,37 +77,3 @@ def best_of(
         if distributed.late(deadline):
             at.done = count
     return at.best
-
-
-def best_fit(
-    images: Sequence[TrainingImage],
-    config: RunConfig,
-    *,
-    seed: int,
-    device: torch.device,
-    deadline: float = math.inf,
-    progress: Progress | None = None,
-    at: Restarts[Fit] | None = None,
-) -> Fit:
-    """Return the fit with the highest objective of `training.restarts`, each from its own start.
-
-    Args:
-        images: the training set.
-        config: the settings.
-        seed: of all starts.
-        device: where to compute.
-        deadline: `clock.now()` after which no further start is tried.
-        progress: see `Fit.run`.
-        at: where to go on; it is moved along, so that `progress` can save it.
-
-    Raises:
-        PixelClusterError: see `Fit`.
-    """
-    return best_of(
-        config.training.restarts,
-        lambda own_seed: Fit(images, config, seed=own_seed, device=device),
-        lambda fit: fit.run(config.training.epochs, deadline=deadline, progress=progress),
-        seed=seed,
-        deadline=deadline,
-        at=at or Restarts(),
-    )

@@ -59,23 +59,18 @@ def run_state(run: Run, stack: TargetStack, config: RunConfig, images: Tensor) -
         config: the settings the run was given.
         images: `fingerprints` of the training set.
     """
-    fit, best, student = run.starts.fit, run.starts.best, run.student
-    now = clock.now()
+    student = run.student
     return {
         **identity(config, run.seed, images),
         "stack": stack.state_dict(),
-        "starts": {
-            "done": run.starts.done,
-            "fit": None if fit is None else fit_state(fit),
-            "best": None if best is None else fit_state(best),
-        },
+        "starts": run.starts.state(fit_state),
         "turn": run.turn,
         "student": None
         if student is None
         else {"n_clusters": student.n_clusters, "weights": student.state_dict()},
         "lessons": None if run.lessons is None else run.lessons.state_dict(),
         "step": run.step,
-        "seconds_left": [None if end == math.inf else end - now for end in (run.deadline, run.chains_until)],
+        "seconds_left": [clock.seconds_left(end) for end in (run.deadline, run.chains_until)],
     }
 
 
@@ -91,17 +86,17 @@ def restore_run(
         device: where to compute.
     """
 
-    def fit(own: State | None) -> Fit | None:
-        return None if own is None else Fit(images, config, seed=int(own["seed"]), device=device, state=own)
+    def fit(own: State) -> Fit:
+        return Fit(images, config, seed=int(own["seed"]), device=device, state=own)
 
-    starts, ends = state["starts"], [math.inf if left is None else left for left in state["seconds_left"]]
+    deadline, chains_until = map(clock.in_seconds, state["seconds_left"])
     run = Run(
         int(state["seed"]),
-        Restarts(int(starts["done"]), fit(starts["fit"]), fit(starts["best"])),
+        Restarts.of_state(state["starts"], fit),
         turn=int(state["turn"]),
         step=int(state["step"]),
-        deadline=clock.now() + ends[0],
-        chains_until=clock.now() + ends[1],
+        deadline=deadline,
+        chains_until=chains_until,
     )
     if state["student"] is not None:
         from pixelcluster.training.lessons import Lessons  # brings timm, seconds to import
