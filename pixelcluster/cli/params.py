@@ -113,7 +113,8 @@ overwrite = click.option("--overwrite", is_flag=True, help="Replace existing out
 stack = click.option(
     "--stack",
     metavar="NAME",
-    help="What the model explains: rgb, sobel, texture, patches, encoder, or several joined by +.",
+    help="What the model explains: rgb, lab, sobel, texture, patches, encoder, correspondence, or several "
+    "joined by +.",
 )
 max_pixels = click.option(
     "--max-pixels",

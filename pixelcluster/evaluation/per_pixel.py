@@ -22,6 +22,7 @@ from pixelcluster.device import choose_device
 from pixelcluster.estimator import PixelCluster
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.predict import Mode, predict_log_probabilities
+from pixelcluster.targets.stack import PRETRAINED
 from pixelcluster.training.model import TrainedModel
 
 Report = dict[str, object]
@@ -109,7 +110,9 @@ def evaluate(
 
 def is_pretrained(config: RunConfig) -> bool:
     """Return whether weights learned on other images are in a fit."""
-    return "encoder" in config.targets.stack or (config.student.enabled and config.student.pretrained)
+    return any(name in config.targets.stack for name in PRETRAINED) or (
+        config.student.enabled and config.student.pretrained
+    )
 
 
 def fit_and_score(

@@ -12,7 +12,7 @@ from pixelcluster.segmenting.predict import Mode
 LANGEVIN_STEPS = (0, 5, 20, 100)
 """Those of figure 3 of the paper."""
 TEMPERINGS = (1, 2, 4, 8)
-STACKS = ("rgb", "sobel", "texture", "patches", "texture+patches", "encoder")
+STACKS = ("rgb", "sobel", "texture", "patches", "texture+patches", "encoder", "correspondence")
 
 _LATENT = "generator.latent_channels"
 

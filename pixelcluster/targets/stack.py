@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.targets.base import TargetStack, check_training
 
-STACKS = ("rgb", "lab", "sobel", "texture", "patches", "encoder")
+STACKS = ("rgb", "lab", "sobel", "texture", "patches", "encoder", "correspondence")
+PRETRAINED = ("encoder", "correspondence")
+"""Stacks with weights learned on other images."""
 Options = Mapping[str, Mapping[str, object]]
 
 
@@ -122,6 +124,10 @@ def _class(name: str) -> Callable[..., TargetStack]:
         from pixelcluster.targets.patches import PatchStack
 
         return PatchStack
-    from pixelcluster.targets.encoder import EncoderStack
+    if name == "encoder":
+        from pixelcluster.targets.encoder import EncoderStack
 
-    return EncoderStack
+        return EncoderStack
+    from pixelcluster.targets.correspondence import CorrespondenceStack
+
+    return CorrespondenceStack

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from pixelcluster.baselines.per_pixel.encoder_kmeans import EncoderKMeans
-from pixelcluster.baselines.per_pixel.stego import Stego, correspondence_loss
+from pixelcluster.baselines.per_pixel.stego import Stego
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +35,6 @@ def test_masked_pixels_have_no_influence(method, few):
     options = {"steps": 3} if method is Stego else {}
     one, two = (method(2, device="cpu", **options).fit(own, masks).centres_ for own in (images, changed))
     assert torch.equal(one, two)
-
-
-def test_the_loss_is_that_of_the_paper():
-    rng = np.random.default_rng(0)
-    f, g, s, t = (rng.normal(size=(1, n, 5)) for n in (3, 4, 3, 4))
-
-    def cosine(a, b):
-        return a @ b.T / np.linalg.norm(a, axis=1)[:, None] / np.linalg.norm(b, axis=1)
-
-    features, codes = cosine(f[0], g[0]), cosine(s[0], t[0])
-    centred = features - features.mean(1, keepdims=True) + features.mean()
-    wanted = -np.mean((centred - 0.2) * np.maximum(codes, 0))
-    found = correspondence_loss(*(torch.from_numpy(value) for value in (f, g, s, t)), 0.2)
-    assert float(found) == pytest.approx(wanted, abs=1e-12)
 
 
 def test_one_image_is_its_own_neighbour(few):
