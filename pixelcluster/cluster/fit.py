@@ -227,7 +227,7 @@ class ImageFit:
             proportions = proportions / proportions.sum()
         evidence = clamped(evidence.cpu(), self.known[cells])
         prior = LabelPrior(proportions, potts_weight=self.potts_weight)
-        label_map, _ = gibbs.sweep(
+        label_map = gibbs.sweep(
             Streams(self.seed, ["labels"], self.iteration),
             self.labels[None],
             lambda label_map, chosen: evidence.T[None],

@@ -11,8 +11,6 @@ Pattern Recognition and Machine Learning, section 10.1.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
@@ -22,18 +20,6 @@ from pixelcluster.model.prior import LabelPrior, label_counts
 from pixelcluster.sampling.noise import Streams
 
 Evidence = Tensor | CandidateEvidence
-
-
-class SweepInfo(NamedTuple):
-    """What happened in one sweep.
-
-    Attributes:
-        changed: (B,), share of cells whose label changed.
-        log_proportions: (B, K), log theta of the sweep.
-    """
-
-    changed: Tensor
-    log_proportions: Tensor
 
 
 def log_unary(log_proportions: Tensor, prior: LabelPrior, graph: Graph) -> Tensor:
@@ -87,7 +73,7 @@ def sweep(
     mask: Tensor | None = None,
     clamp: Tensor | None = None,
     conditionals: Tensor | None = None,
-) -> tuple[Tensor, SweepInfo]:
+) -> Tensor:
     """Update theta, then every cell once.
 
     Args:
@@ -105,11 +91,10 @@ def sweep(
         conditionals: (B, K, *graph.shape), to which the conditionals drawn from are added.
 
     Returns:
-        The new label map and what happened.
+        The new label map.
     """
     updated = label_map.clone() if clamp is None else clamp.where(clamp >= 0, label_map)
-    log_proportions = draw_log_proportions(streams, updated, prior, temperature, mask)
-    unary = log_unary(log_proportions, prior, graph)
+    unary = log_unary(draw_log_proportions(streams, updated, prior, temperature, mask), prior, graph)
     uniform = streams.uniform(graph.shape) if temperature > 0 else None
     for colour, cells in enumerate(graph.colours):
         logits = conditional_logits(
@@ -133,8 +118,7 @@ def sweep(
         # max is several times faster than argmax along this dimension.
         labels = logits.max(1).indices if uniform is None else draw_labels(probabilities, uniform[cells])
         updated[cells] = labels if clamp is None else clamp[cells].where(clamp[cells] >= 0, labels)
-    changed = (updated != label_map).flatten(1).float().mean(1)
-    return updated, SweepInfo(changed, log_proportions)
+    return updated
 
 
 def draw_labels(probabilities: Tensor, uniform: Tensor) -> Tensor:

@@ -131,7 +131,7 @@ def infer(
         if evidence is None:
             evidence = generator.evidence(x, generator.trunk(z, size), mask)
         for _ in range(gibbs_sweeps):
-            label_map, _ = gibbs.sweep(
+            label_map = gibbs.sweep(
                 streams,
                 label_map,
                 evidence,

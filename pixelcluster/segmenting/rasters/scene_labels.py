@@ -63,7 +63,7 @@ def label_window(
     clamp = None if known is None else torch.from_numpy(known)[None].long()
     for left in reversed(range(SWEEPS)):
         total = marginals[None] if marginals is not None and not left else None
-        labels, _ = gibbs.sweep(
+        labels = gibbs.sweep(
             Streams(0, [0]),
             labels,
             evidence,
