@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +30,6 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.seeding import seeded
 from pixelcluster.targets.base import LinearStack, cells_used, principal_components
 from pixelcluster.targets.encoder import EncoderStack
-from pixelcluster.targets.encoder_weights import OFFLINE_ENCODER
 
 _N_CODES = 70
 _CELLS = 121
@@ -46,11 +46,9 @@ class CorrespondenceStack(LinearStack):
 
     Args:
         label_stride: pixels a label cell and axis.
-        name: any timm encoder, see `EncoderStack`.
-        layers: of the encoder, see `EncoderStack`.
-        scales: of the input, see `EncoderStack`.
         steps: of the head's training, some 30 ms each on one CPU thread.
         n_components: D at most.
+        encoder: name, layers, scales, flip and batch_size of the `EncoderStack` below.
 
     Raises:
         PixelClusterError: as `EncoderStack`, or fewer steps than 1.
@@ -60,17 +58,15 @@ class CorrespondenceStack(LinearStack):
         self,
         label_stride: int,
         *,
-        name: str = OFFLINE_ENCODER,
-        layers: Sequence[str] | None = None,
-        scales: Sequence[float] = (2, 3),
         steps: int = 4000,
         n_components: int = 32,
+        **encoder: Any,
     ) -> None:
         if steps < 1:
             raise PixelClusterError(f"correspondence wants 1 step or more, got {steps}")
         super().__init__(_N_CODES, n_components, label_stride)
         self.steps = steps
-        self.features = EncoderStack(label_stride, name=name, layers=layers, scales=scales)
+        self.features = EncoderStack(label_stride, **encoder)
         with seeded(0):
             self.head = Head(self.features.n_channels).requires_grad_(False)
 
