@@ -20,12 +20,12 @@ from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.io.scribbles import read_scribbles
+from pixelcluster.progress import Progress
 from pixelcluster.segmenting.predict import Mode, label_image
 from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.relabel import current_ids
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.training.checkpoint import load_model, save_model
-from pixelcluster.training.fit import Progress
 from pixelcluster.training.fitting import fit_model
 from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.snapshots import Snapshots
@@ -82,7 +82,7 @@ class PixelCluster:
             images: a folder, or a sequence of paths, PIL images, arrays (H, W[, C]) or tensors ([C,] H, W).
             masks: (H, W) bool an image; False: the pixel plays no part. For sequences only.
             minutes: stop after about this long.
-            progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
+            progress: see `pixelcluster.progress`.
             snapshots: checkpoints of this fit, see `training.snapshots`.
 
         Returns:

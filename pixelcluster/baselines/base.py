@@ -15,6 +15,8 @@ from pixelcluster.errors import PixelClusterError
 FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 LabelMap = npt.NDArray[np.int32]
+CHANNELS = (3, 4)
+"""Of an image: RGB, or RGB and infrared."""
 Self = TypeVar("Self", bound="PerImageBaseline")
 
 
@@ -40,7 +42,9 @@ class Baseline(ABC):
         """Learn from images without labels and return the method itself.
 
         Args:
-            images: (H, W, 3) float32 RGB in [0, 1], sizes may differ.
+            images: (H, W, 3) float32 RGB in [0, 1], or (H, W, 4) RGB and infrared, which methods for colour
+                leave out (see `colour`) and the others treat as the protocol of Potsdam does; sizes may
+                differ.
             masks: one (H, W) bool an image, False where a pixel must not be used; None uses all.
         """
 
@@ -50,11 +54,30 @@ class Baseline(ABC):
 
 
 class PerImageBaseline(Baseline):
-    """A baseline that treats every image alone: its ids mean nothing across images, fitting does nothing."""
+    """A baseline that treats every image, RGB, alone: ids mean nothing across images, a fit does nothing."""
 
     def fit(self: Self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Self:
         """Return self."""
         return self
+
+
+def colour(image: FloatImage) -> FloatImage:
+    """Return the first three channels: all that methods for colour (SIFT, pretrained encoders) can take."""
+    return np.ascontiguousarray(image[..., :3])
+
+
+def check_channels(images: Sequence[FloatImage], wanted: Sequence[int] = CHANNELS) -> None:
+    """Refuse images that do not all have the same number of channels, one of `wanted`.
+
+    Raises:
+        PixelClusterError: what was got and what was wanted.
+    """
+    found = sorted({image.shape[2] for image in images})
+    if len(found) > 1 or not set(found) <= set(wanted):
+        raise PixelClusterError(
+            f"images have {' and '.join(map(str, found))} channels, wanted {' or '.join(map(str, wanted))}, "
+            "the same for all: RGB (3), or RGB and infrared (4)"
+        )
 
 
 def filled(images: Sequence[FloatImage], masks: Sequence[Mask] | None) -> list[tuple[FloatImage, Mask]]:
@@ -63,15 +86,17 @@ def filled(images: Sequence[FloatImage], masks: Sequence[Mask] | None) -> list[t
     So that windows across a mask's border learn nothing about what is masked.
 
     Args:
-        images: (H, W, 3) float32.
+        images: (H, W, C) float32, C as `CHANNELS` and the same for all.
         masks: one (H, W) bool an image, or None for all pixels.
 
     Returns:
         (image, mask) of every image that has an unmasked pixel.
 
     Raises:
-        PixelClusterError: as many masks as images are wanted and not given, or no pixel is left.
+        PixelClusterError: as many masks as images are wanted and not given, other channels, or no pixel is
+            left.
     """
+    check_channels(images)
     if masks is not None and len(masks) != len(images):
         raise PixelClusterError(f"{len(masks)} masks for {len(images)} images; give one an image, or none")
     kept = []

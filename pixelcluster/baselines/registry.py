@@ -17,7 +17,7 @@ class Method(NamedTuple):
 
 
 METHODS: dict[str, Method] = {
-    "per_pixel/kmeans": Method("RgbKMeans", "from scratch", "Lloyd 1982"),
+    "per_pixel/kmeans": Method("PixelKMeans", "from scratch", "Lloyd 1982"),
     "per_pixel/sift": Method("SiftKMeans", "from scratch", "Lowe 2004"),
     "per_pixel/co_occurrence": Method("CoOccurrence", "from scratch", "Isola et al. 2016"),
     "per_pixel/deep_cluster": Method("DeepCluster", "from scratch", "Caron et al. 2018"),

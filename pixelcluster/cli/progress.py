@@ -60,15 +60,17 @@ def live_line(*, shown: bool = True) -> Iterator[Callable[[Mapping[str, object]]
 
 
 def training_line(state: Mapping[str, object]) -> str:
-    """Objective, shares per cluster, steps a second and time left, those that are known.
+    """Phase, objective, shares per cluster, steps a second and time left, those that are known.
 
     Args:
-        state: step, objective, shares (fractions), steps_per_second, rejected, seconds_left.
+        state: see `pixelcluster.progress`.
 
     Returns:
         For example "step 1200  objective 0.1234  shares 12 30 58 %  8.1 steps/s  3:20 left".
     """
     parts = []
+    if isinstance(share := state.get("share"), float):
+        parts.append(f"{state['phase']} {100 * share:.0f} %")
     if "step" in state:
         parts.append(f"step {state['step']}")
     if isinstance(objective := state.get("objective"), float):

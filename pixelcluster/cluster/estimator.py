@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -22,6 +22,7 @@ from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.storage import load_images_model, save_images_model
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.progress import Progress
 from pixelcluster.training.snapshots import Snapshots
 
 Images = str | Path | ArrayLike | Sequence[Any]
@@ -71,7 +72,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
         *,
         labels: ArrayLike | None = None,
         minutes: float | None = None,
-        progress: Callable[[Mapping[str, object]], None] | None = None,
+        progress: Progress | None = None,
         snapshots: Snapshots | None = None,
     ) -> Self:
         """Cluster images.
@@ -81,7 +82,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
             y: ignored, as scikit-learn wants.
             labels: (N,) known labels 0..K-1, -1 where unknown; they clamp y in the Gibbs step.
             minutes: stop learning after about this long.
-            progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
+            progress: see `pixelcluster.progress`.
             snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
         Raises:

@@ -11,7 +11,7 @@ Algorithm 1.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -33,10 +33,9 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.graph import SparseGraph
 from pixelcluster.model.prior import LabelPrior
 from pixelcluster.model.transform import TransformGenerator
+from pixelcluster.progress import Progress
 from pixelcluster.sampling import gibbs, langevin
 from pixelcluster.sampling.noise import Streams
-
-Progress = Callable[[Mapping[str, object]], None]
 
 _MEMORY = 0.98
 """Of the running averages."""

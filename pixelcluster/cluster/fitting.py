@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -22,6 +21,7 @@ from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.student import fit_student
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.prior import LabelPrior, estimate_proportions
+from pixelcluster.progress import Progress
 from pixelcluster.sampling import gibbs
 from pixelcluster.training.identity import check_same_run, fingerprints, identity, of_checkpoint
 from pixelcluster.training.restarts import best_of
@@ -29,8 +29,6 @@ from pixelcluster.training.snapshots import Snapshots
 from pixelcluster.training.starts import count_distinct
 from pixelcluster.training.state_file import State
 from pixelcluster.variational.image import VariationalClustering
-
-Progress = Callable[[Mapping[str, object]], None]
 
 _SWEEPS = 20
 _NETWORK_MINUTES = 10.0
@@ -63,7 +61,7 @@ def fit_model(
         device: where to compute.
         known: (N,) int64 labels that stay, -1 where unknown; clusters then have the labels' numbers.
         deadline: `clock.now()` after which learning ends.
-        progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
+        progress: see `pixelcluster.progress`.
         snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
     Raises:

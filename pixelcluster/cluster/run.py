@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -11,13 +10,13 @@ from pixelcluster.cluster.results import ARRAYS, ASSIGNMENTS, GENERATED, Cluster
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.write import check_writable, make_folder
+from pixelcluster.progress import Progress
 from pixelcluster.stopping import CHECKPOINTS, Keeping
 
 if TYPE_CHECKING:
     from pixelcluster.cluster.estimator import ImageCluster
     from pixelcluster.training.state_file import State
 
-Progress = Callable[[Mapping[str, object]], None]
 MODEL = "model"
 
 

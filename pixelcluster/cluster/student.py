@@ -7,7 +7,6 @@ geometry is what the student learns to ignore. Alone it is the fast mode.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -15,8 +14,7 @@ from torch.nn import functional
 
 from pixelcluster import clock
 from pixelcluster.model.transform import sampling_basis
-
-Progress = Callable[[Mapping[str, object]], None]
+from pixelcluster.progress import Progress
 
 _WARP_GRID = 4
 _STRENGTH = 0.7

@@ -1,7 +1,7 @@
 """Augmented views for consistency training; the only file that imports albumentations.
 
 albumentations is archived upstream: whoever replaces it rewrites the two private pipelines here and nothing
-else. Jitter strengths are IIC's (Ji et al., ICCV 2019): brightness, contrast, saturation .4, hue .125.
+else. Jitter strengths are IIC's (Ji et al., ICCV 2019), see `JITTER`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,10 @@ finally:
 _KEPT = (0.5, 1.0)
 """Smallest and largest share of an image's area that a crop keeps."""
 
+JITTER = {3: (0.4, 0.4, 0.4, 0.125), 4: (0.1, 0.1, 0.1, 0.1)}
+"""Strength in brightness, contrast, saturation and hue, by the channels of the image: RGB, as IIC's for
+COCO-Stuff, and RGB and infrared, as its for Potsdam."""
+
 FloatImage = npt.NDArray[np.float32]
 Target = npt.NDArray[np.generic]
 
@@ -45,12 +49,12 @@ def consistency_pair(
     jitter changes the image only.
 
     Args:
-        image: (H, W, 3) float32 RGB in [0, 1].
+        image: (H, W, 3) float32 RGB in [0, 1], or (H, W, 4) RGB and infrared.
         target: (H, W) integer label map (nearest) or (H, W, K) float probabilities (bilinear).
         seed: non-negative; the same seed gives the same view.
 
     Returns:
-        View (H, W, 3) float32 in [0, 1] and target (H, W) int32 or (H, W, K) float32.
+        View (H, W, C) float32 in [0, 1] and target (H, W) int32 or (H, W, K) float32.
 
     Raises:
         PixelClusterError: image or target has another shape or dtype, or a negative seed.
@@ -82,12 +86,20 @@ def geometric_view(
 
 
 def photometric_view(image: FloatImage, seed: int) -> FloatImage:
-    """Jitter brightness, contrast, saturation (.4) and hue (.125) of (H, W, 3) float32 RGB in [0, 1]."""
+    """Jitter the colours of an image as strongly as `JITTER` says; infrared is left as it is.
+
+    Args:
+        image: (H, W, 3) float32 RGB in [0, 1], or (H, W, 4) RGB and infrared.
+        seed: non-negative.
+
+    Raises:
+        PixelClusterError: image has another shape or dtype, or a negative seed.
+    """
     _check(image, seed)
-    pipeline = _photometry()
+    pipeline = _photometry(image.shape[2])
     pipeline.set_random_seed(seed)
-    view: FloatImage = pipeline(image=image)["image"]
-    return np.clip(view, 0, 1)
+    view: FloatImage = pipeline(image=np.ascontiguousarray(image[..., :3]))["image"]
+    return np.concatenate([np.clip(view, 0, 1), image[..., 3:]], axis=2)
 
 
 # The pipelines are kept because building one costs as much as running it; every call seeds it anew, so that
@@ -105,17 +117,19 @@ def _geometry(size: tuple[int, int], soft: bool) -> A.Compose:
     return A.Compose([A.HorizontalFlip(p=0.5), crop])
 
 
-@lru_cache(maxsize=1)
-def _photometry() -> A.Compose:
-    """Return IIC's colour jitter."""
-    return A.Compose([A.ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.125, p=1.0)])
+@lru_cache(maxsize=len(JITTER))
+def _photometry(n_channels: int) -> A.Compose:
+    """Return IIC's jitter of the RGB of images with `n_channels`."""
+    brightness, contrast, saturation, hue = JITTER[n_channels]
+    jitter = A.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, p=1.0)
+    return A.Compose([jitter])
 
 
 def _check(image: FloatImage, seed: int) -> None:
     """Refuse images and seeds that albumentations would misread."""
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.float32:
+    if image.ndim != 3 or image.shape[2] not in JITTER or image.dtype != np.float32:
         raise PixelClusterError(
-            f"image has shape {image.shape} and dtype {image.dtype}, wanted (H, W, 3) float32 in [0, 1]"
+            f"image has shape {image.shape} and dtype {image.dtype}, wanted (H, W, 3 or 4) float32 in [0, 1]"
         )
     if seed < 0:
         raise PixelClusterError(f"seed must not be negative, got {seed}")

@@ -6,6 +6,7 @@ Target stacks are computed once a stack and seed and remembered; variants with e
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,11 +21,11 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.estimator import PixelCluster
 from pixelcluster.evaluation.per_pixel import predict_labels, score, working_item
 from pixelcluster.evaluation.variants import Variant
+from pixelcluster.progress import Progress
 from pixelcluster.segmenting.predict import Mode
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import TrainingImage
-from pixelcluster.training.fit import Progress
 from pixelcluster.training.fitting import best_fit, prepare
 from pixelcluster.training.model import TrainedModel
 
@@ -61,11 +62,17 @@ class RememberedStack(TargetStack):
         self._known: dict[bytes, Tensor] = {}
 
     def fit(
-        self, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+        self,
+        images: Sequence[Tensor],
+        *,
+        masks: Sequence[Tensor] | None = None,
+        seed: int = 0,
+        deadline: float = math.inf,
+        progress: Progress | None = None,
     ) -> RememberedStack:
         """Fit the stack again and forget, see `TargetStack.fit`."""
         self._known.clear()
-        self.stack.fit(images, masks=masks, seed=seed)
+        self.stack.fit(images, masks=masks, seed=seed, deadline=deadline, progress=progress)
         return self
 
     def forward(self, images: Tensor) -> Tensor:

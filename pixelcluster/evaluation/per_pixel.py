@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster import clock
-from pixelcluster.baselines.per_pixel.kmeans import RgbKMeans
+from pixelcluster.baselines.per_pixel.kmeans import PixelKMeans
 from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import IGNORE, LabelledImage, LabelledSet, limit_item
 from pixelcluster.device import choose_device
@@ -36,7 +36,7 @@ class Evaluation:
 
     Attributes:
         result: the figures, for JSON.
-        kmeans_rgb: acc, miou, nmi of K-means on RGB, means over the seeds.
+        kmeans_rgb: acc, miou, nmi of K-means on raw pixels, means over the seeds.
         maps: label maps (H, W) of the last seed, one an item.
     """
 
@@ -56,7 +56,7 @@ def evaluate(
     progress: Show | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Evaluation:
-    """Fit and score once a seed, beside K-means on RGB pixels with the same seed.
+    """Fit and score once a seed, beside K-means on raw pixels with the same seed.
 
     Args:
         items: images with labels and masks.
@@ -84,7 +84,7 @@ def evaluate(
         if report is not None:
             report(
                 f"seed {seed}: ACC {own['acc']:.2f} ({own['mode']}), "
-                f"K-means RGB {baselines[-1]['acc']:.2f}, {own['seconds']:.0f} s"
+                f"K-means on pixels {baselines[-1]['acc']:.2f}, {own['seconds']:.0f} s"
             )
     columns = {key: [own[key] for own in reports] for key in reports[0]}
     accuracies = np.array(columns["acc"], dtype=float)
@@ -127,6 +127,8 @@ def fit_and_score(
     progress: Show | None = None,
 ) -> tuple[Report, list[NDArray[np.int32]]]:
     """Fit on the items (or take a model) and score the last state.
+
+    The clustered generator takes RGB, `LabelledImage.rgb`: infrared is left out.
 
     Args:
         items: images with labels and masks, read at the configuration's `image_side` at most.
@@ -181,10 +183,13 @@ def score(
 
 
 def kmeans_rgb(items: Sequence[LabelledImage], n_classes: int, seed: int) -> dict[str, float]:
-    """Return the scores of K-means on RGB pixels, the tables' first row, in the same protocol."""
-    baseline = RgbKMeans(n_classes, seed=seed)
-    baseline.fit([item.rgb for item in items], [item.mask for item in items])
-    return score([baseline.predict(item.rgb) for item in items], items, n_classes, n_classes)
+    """Return the scores of K-means on raw pixels, the tables' first row, in the same protocol.
+
+    Raw means RGB, and infrared where the images have it.
+    """
+    baseline = PixelKMeans(n_classes, seed=seed)
+    baseline.fit([item.image for item in items], [item.mask for item in items])
+    return score([baseline.predict(item.image) for item in items], items, n_classes, n_classes)
 
 
 def majority_share(items: Sequence[LabelledImage], n_classes: int) -> float:

@@ -166,7 +166,10 @@ def fit_per_pixel(
     minutes: float,
     device: str,
 ) -> tuple[Report, list[NDArray[np.int32]]]:
-    """Fit a method on images; return acc, miou, nmi, seconds and pretrained, and its label maps."""
+    """Fit a method on images; return acc, miou, nmi, seconds and pretrained, and its label maps.
+
+    Rivals are given all channels, and take the protocol of the images from them.
+    """
     if method == OURS or method.endswith(".yaml"):
         config = RunConfig() if method == OURS else load_config(method)
         report, maps = per_pixel.fit_and_score(
@@ -183,9 +186,9 @@ def fit_per_pixel(
         rival = load_method(name)(n_classes, seed=seed, device=device, minutes=minutes)
         pretrained = METHODS[name].regime == "pretrained"
     started = clock.now()
-    rival.fit([item.rgb for item in items], [item.mask for item in items])
+    rival.fit([item.image for item in items], [item.mask for item in items])
     seconds = clock.now() - started
-    maps = [rival.predict(item.rgb) for item in items]
+    maps = [rival.predict(item.image) for item in items]
     figures = per_pixel.score(maps, items, n_classes, n_classes)
     return {**figures, "seconds": seconds, "pretrained": pretrained}, maps
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +16,7 @@ from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.label_map import png_note
 from pixelcluster.io.read import list_images
 from pixelcluster.io.write import atomic_write, make_folder
+from pixelcluster.progress import Progress
 from pixelcluster.render.grid import contact_sheet
 from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from pixelcluster.training.snapshots import Snapshots
 
 N_SAMPLES = 12
-Progress = Callable[[Mapping[str, object]], None]
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ def train_folder(
         training: what to train.
         overwrite: allow an output folder that holds files already.
         keeping: how often to save, and on what to stop.
-        progress: called now and then with step, objective, shares, steps_per_second, seconds_left.
+        progress: see `pixelcluster.progress`.
 
     Returns:
         The fitted model; its `failures_` are the files left out.

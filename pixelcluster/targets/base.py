@@ -6,8 +6,9 @@ training images. Channels of x have variance 1 on average, so that one sigma mea
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.progress import Progress, silent
 
 Stack = TypeVar("Stack", bound="TargetStack")
 
@@ -41,7 +43,13 @@ class TargetStack(nn.Module, ABC):
 
     @abstractmethod
     def fit(
-        self: Stack, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+        self: Stack,
+        images: Sequence[Tensor],
+        *,
+        masks: Sequence[Tensor] | None = None,
+        seed: int = 0,
+        deadline: float = math.inf,
+        progress: Progress | None = None,
     ) -> Stack:
         """Learn the statistics, without labels.
 
@@ -49,6 +57,8 @@ class TargetStack(nn.Module, ABC):
             images: each (3, H, W) float RGB in [0, 1], sizes may differ; read several times, may load lazily.
             masks: each (H, W) bool, True where used; a cell with less than half its pixels used is left out.
             seed: seeds what is drawn.
+            deadline: `clock.now()` that learning by steps ends at; statistics take the time they need.
+            progress: told how far a phase is.
 
         Returns:
             The stack itself.
@@ -89,12 +99,31 @@ class LinearStack(TargetStack):
     def linear_map(self, covariance: Tensor) -> Tensor:
         """Return the map (D, C) from the covariance (C, C) float64 of the raw channels."""
 
-    def learn(self, images: Sequence[Tensor], masks: Sequence[Tensor] | None, seed: int) -> None:
-        """Learn what the raw channels themselves need (a dictionary); most stacks need nothing."""
+    def learn(
+        self,
+        images: Sequence[Tensor],
+        masks: Sequence[Tensor] | None,
+        *,
+        seed: int,
+        deadline: float,
+        progress: Progress,
+    ) -> Iterable[Tensor]:
+        """Learn what the raw channels themselves need (a dictionary); most stacks need nothing.
+
+        Returns:
+            Raw channels (P, C) of the used cells, image by image, for mean and covariance.
+        """
+        return used_cells(self.raw, images, masks, self.label_stride, self.mean.device, progress)
 
     @torch.no_grad()
     def fit(
-        self: Stack, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+        self: Stack,
+        images: Sequence[Tensor],
+        *,
+        masks: Sequence[Tensor] | None = None,
+        seed: int = 0,
+        deadline: float = math.inf,
+        progress: Progress | None = None,
     ) -> Stack:
         """Learn mean and map, see `TargetStack.fit`; of more than 500 images on 500, evenly spaced."""
         assert isinstance(self, LinearStack)
@@ -103,11 +132,9 @@ class LinearStack(TargetStack):
             chosen = torch.linspace(0, len(images) - 1, _ENOUGH).round().int().tolist()
             images = [images[index] for index in chosen]
             masks = None if masks is None else [masks[index] for index in chosen]
-        self.learn(images, masks, seed)
         moments = Moments(self.mean.shape[0])
-        for index in range(len(images)):
-            raw = self.raw(images[index][None].to(self.mean.device))[0].flatten(1).T
-            moments.add(raw if masks is None else raw[cells_used(masks[index], self.label_stride).flatten()])
+        for rows in self.learn(images, masks, seed=seed, deadline=deadline, progress=progress or silent):
+            moments.add(rows)
         self.mean.copy_(moments.mean())
         self.matrix.copy_(self.linear_map(moments.covariance()))
         self.fitted.fill_(True)
@@ -213,6 +240,30 @@ def cells_used(mask: Tensor, stride: int) -> Tensor:
     """Return (h, w) bool: cells with at least half of their pixels True in mask (H, W)."""
     used: Tensor = to_grid(mask[None, None].float(), stride)[0, 0] >= 0.5
     return used
+
+
+def used_cells(
+    channels: Callable[[Tensor], Tensor],
+    images: Sequence[Tensor],
+    masks: Sequence[Tensor] | None,
+    stride: int,
+    device: torch.device,
+    progress: Progress,
+) -> Iterator[Tensor]:
+    """Yield channels (P, C) of the used cells of each image.
+
+    Args:
+        channels: from images (1, 3, H, W) to (1, C, h, w).
+        images: each (3, H, W).
+        masks: each (H, W) bool, or None: every cell is used.
+        stride: pixels a label cell and axis.
+        device: where to compute.
+        progress: told after each image.
+    """
+    for index, image in enumerate(images):
+        rows = channels(image[None].to(device))[0].flatten(1).T
+        yield rows if masks is None else rows[cells_used(masks[index], stride).flatten()]
+        progress({"phase": "reading features", "share": (index + 1) / len(images)})
 
 
 def check_training(images: Sequence[Tensor], masks: Sequence[Tensor] | None) -> None:

@@ -17,7 +17,7 @@ authors' code; the features are those of `targets.encoder` instead of a ViT's.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,14 +27,17 @@ from torch.nn import functional
 
 from pixelcluster import clock
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.progress import Progress, silent
 from pixelcluster.seeding import seeded
-from pixelcluster.targets.base import LinearStack, cells_used, principal_components
+from pixelcluster.targets.base import LinearStack, principal_components, used_cells
 from pixelcluster.targets.encoder import EncoderStack
 
 _N_CODES = 70
 _CELLS = 121
 """Cells drawn of an image and step."""
 _BATCH = 16
+_KEPT = 2048
+"""Cells of an image that are kept to draw from, at most: they bound the memory."""
 _NEIGHBOURS = 7
 _RATE = 5e-4
 _ITSELF, _NEIGHBOUR, _RANDOM = (0.67, 0.18), (0.25, 0.12), (0.63, 0.46)
@@ -70,23 +73,28 @@ class CorrespondenceStack(LinearStack):
         with seeded(0):
             self.head = Head(self.features.n_channels).requires_grad_(False)
 
-    def learn(self, images: Sequence[Tensor], masks: Sequence[Tensor] | None, seed: int) -> None:
-        """Learn the statistics of the features, then the head."""
-        self.features.fit(images, masks=masks, seed=seed)
-        rows = []
-        for index, image in enumerate(images):
-            features = self.features(image[None].to(self.mean.device))[0].flatten(1).T.cpu()
-            rows.append(
-                features if masks is None else features[cells_used(masks[index], self.label_stride).flatten()]
-            )
-        head, _ = train_head(
-            [own for own in rows if len(own)], self.steps, seed=seed, device=self.mean.device
-        )
+    def learn(
+        self,
+        images: Sequence[Tensor],
+        masks: Sequence[Tensor] | None,
+        *,
+        seed: int,
+        deadline: float,
+        progress: Progress,
+    ) -> Iterable[Tensor]:
+        """Learn the statistics of the features, then the head, both on a bounded number of cells an image."""
+        device, random = self.mean.device, torch.Generator().manual_seed(seed)
+        self.features.fit(images, masks=masks, seed=seed, progress=progress)
+        features = used_cells(self.features, images, masks, self.label_stride, device, progress)
+        drawn = (own.cpu()[torch.randperm(len(own), generator=random)[:_KEPT]] for own in features)
+        rows = [own for own in drawn if len(own)]
+        head, _ = train_head(rows, self.steps, seed=seed, device=device, deadline=deadline, progress=progress)
         self.head.load_state_dict(head.state_dict())
+        return (unit_codes(self.head, own.to(device)) for own in rows)
 
     def raw(self, images: Tensor) -> Tensor:
         """Return codes of unit length, (B, 70, h, w)."""
-        return unit_codes(self.head, self.features(images))
+        return unit_codes(self.head, self.features(images).movedim(1, -1)).movedim(-1, 1)
 
     def linear_map(self, covariance: Tensor) -> Tensor:
         """Return the leading principal components on one scale."""
@@ -110,12 +118,18 @@ class Head(nn.Module):
 
 
 def unit_codes(head: Head, features: Tensor) -> Tensor:
-    """Return codes of unit length (B, 70, h, w) of features (B, D, h, w)."""
-    return functional.normalize(head(features.permute(0, 2, 3, 1)), dim=-1).permute(0, 3, 1, 2)
+    """Return codes of unit length (..., 70) of features (..., D)."""
+    return functional.normalize(head(features), dim=-1)
 
 
 def train_head(
-    rows: Sequence[Tensor], steps: int, *, seed: int, device: torch.device, deadline: float = math.inf
+    rows: Sequence[Tensor],
+    steps: int,
+    *,
+    seed: int,
+    device: torch.device,
+    deadline: float = math.inf,
+    progress: Progress = silent,
 ) -> tuple[Head, list[float]]:
     """Return a head and its loss at every step.
 
@@ -125,6 +139,7 @@ def train_head(
         seed: of weights, pairs and cells.
         device: where to compute.
         deadline: `clock.now()` to end at.
+        progress: told after each step.
 
     Raises:
         PixelClusterError: no image, or a loss that is not finite.
@@ -157,6 +172,7 @@ def train_head(
         losses.append(float(loss.detach()))
         if not np.isfinite(losses[-1]):
             raise PixelClusterError(f"loss is {losses[-1]} at step {len(losses)}; give images in [0, 1]")
+        progress({"phase": "learning correspondences", "share": len(losses) / steps})
     return head, losses
 
 

@@ -10,13 +10,14 @@ Coates, Ng, Learning feature representations with K-means, 2012.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.progress import Progress
 from pixelcluster.targets.base import LinearStack, cells_used, grid_shape, principal_components, to_grid
 
 _N_PATCHES = 60_000
@@ -66,7 +67,15 @@ class PatchStack(LinearStack):
         self.register_buffer("whitening", torch.zeros(size, size))
         self.register_buffer("patch_mean", torch.zeros(size))
 
-    def learn(self, images: Sequence[Tensor], masks: Sequence[Tensor] | None, seed: int) -> None:
+    def learn(
+        self,
+        images: Sequence[Tensor],
+        masks: Sequence[Tensor] | None,
+        *,
+        seed: int,
+        deadline: float,
+        progress: Progress,
+    ) -> Iterable[Tensor]:
         """Learn whitening and dictionary on patches drawn from all images and scales."""
         random = torch.Generator().manual_seed(seed)
         share = -(-_N_PATCHES // (len(images) * len(self.scales)))
@@ -85,6 +94,7 @@ class PatchStack(LinearStack):
         self.patch_mean.copy_(patches.mean(0))
         self.whitening.copy_(zca(patches - self.patch_mean))
         self.atoms.copy_(spherical_kmeans(self._whiten(patches), len(self.atoms), random))
+        return super().learn(images, masks, seed=seed, deadline=deadline, progress=progress)
 
     def raw(self, images: Tensor) -> Tensor:
         """Return pooled codes (B, atoms x scales x windows, h, w)."""

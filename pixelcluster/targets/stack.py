@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.progress import Progress
 from pixelcluster.targets.base import TargetStack, check_training
 
 STACKS = ("rgb", "lab", "sobel", "texture", "patches", "encoder", "correspondence")
@@ -38,12 +39,18 @@ class JoinedStack(TargetStack):
         ]
 
     def fit(
-        self, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+        self,
+        images: Sequence[Tensor],
+        *,
+        masks: Sequence[Tensor] | None = None,
+        seed: int = 0,
+        deadline: float = math.inf,
+        progress: Progress | None = None,
     ) -> JoinedStack:
         """Fit every block, see `TargetStack.fit`."""
         check_training(images, masks)
         for stack in self.stacks:
-            stack.fit(images, masks=masks, seed=seed)  # type: ignore[operator]
+            stack.fit(images, masks=masks, seed=seed, deadline=deadline, progress=progress)  # type: ignore[operator]
         return self
 
     def forward(self, images: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,6 +21,7 @@ from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.prior import LabelPrior, row_counts
+from pixelcluster.progress import Progress
 from pixelcluster.sampling.chains import Chains
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import Posterior, infer
@@ -37,8 +38,6 @@ from pixelcluster.training.build import (
 from pixelcluster.training.fit_state import load_fit
 from pixelcluster.training.refusals import Refusals
 from pixelcluster.training.state_file import State
-
-Progress = Callable[[Mapping[str, object]], None]
 
 _EMPTY = 0.01
 """Of a balanced share: a cluster with less is reseeded."""

@@ -14,11 +14,12 @@ from torch.nn import functional
 from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.progress import Progress
 from pixelcluster.targets.base import TargetStack, cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training import distributed
 from pixelcluster.training.build import TrainingImage
-from pixelcluster.training.fit import Fit, Progress
+from pixelcluster.training.fit import Fit
 from pixelcluster.training.identity import check_same_run, fingerprints, of_checkpoint
 from pixelcluster.training.model import TrainedModel, student_start
 from pixelcluster.training.refusals import NotFiniteError
@@ -27,8 +28,10 @@ from pixelcluster.training.run_state import Run, restore_run, run_state
 from pixelcluster.training.snapshots import Snapshots
 from pixelcluster.training.state_file import State
 
+_STACK_SHARE = 0.4
+"""Of a limited time, for a target stack that learns by steps; others take what they need."""
 _CHAINS_SHARE = 0.6
-"""Of a limited time; the rest is the student's."""
+"""Of what is then left; the rest is the student's."""
 
 FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -56,7 +59,7 @@ def fit_model(
         seed: of every random choice.
         device: where to compute.
         deadline: `clock.now()` to end at; the turn under way is finished.
-        progress: called with step, objective, shares, steps_per_second, seconds_left.
+        progress: see `pixelcluster.progress`.
         snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
     Raises:
@@ -81,7 +84,7 @@ def fit_model(
     tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
     used = None if masks is None else [torch.from_numpy(mask) for mask in masks]
     if stack is None:
-        stack = _fitted_stack(tensors, used, config, seed, device, saved)
+        stack = _fitted_stack(tensors, used, config, seed, device, saved, deadline, progress)
     training_images = distributed.spread(
         range(len(tensors)),
         lambda index: prepare(stack, tensors[index], None if used is None else used[index], device),
@@ -177,13 +180,17 @@ def _fitted_stack(
     seed: int,
     device: torch.device,
     saved: State | None,
+    deadline: float,
+    progress: Progress | None,
 ) -> TargetStack:
     """Return the configured stack, fitted to images (3, H, W) or as a checkpoint has it."""
     targets = config.targets
     stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(device)
 
     def fitted() -> State:
-        stack.fit(images, masks=masks, seed=seed)
+        now = clock.now()
+        until = now + _STACK_SHARE * (deadline - now)
+        stack.fit(images, masks=masks, seed=seed, deadline=until, progress=progress)
         return {name: value.cpu() for name, value in stack.state_dict().items()}
 
     if saved is None:

@@ -1,10 +1,10 @@
 """Variational Clustering with a cluster a pixel: the same objective on every cell of a label map.
 
 For each cell of 4 x 4 px, c is its cluster, z its d channels of a field, and what z explains is the texture
-stack of the cell (Lab, and energy and orientation of gradients at three scales). The encoder sees colour and
-Sobel in a window of 39 px; q(c, z | x) and p(x | z) factorise over cells, so the sum over c is exact.
-Clusters agree with those in a jittered, flipped view displaced by up to two cells, as in IIC (Ji et al., ICCV
-2019).
+stack of the cell (Lab, and energy and orientation of gradients at three scales), and infrared where there is
+any. The encoder sees colour and Sobel, or colour and infrared, in a window of 39 px; q(c, z | x) and p(x | z)
+factorise over cells, so the sum over c is exact. Clusters agree with those in a jittered, flipped view
+displaced by up to two cells, as in IIC (Ji et al., ICCV 2019).
 
 Source: Prasad, Das, Bhowmick, Variational Clustering, 2020 (arXiv 2005.04613), for the mixture; the paper
 clusters whole images, the per-pixel form is ours.
@@ -20,11 +20,19 @@ import torch
 from torch import Tensor
 
 from pixelcluster import clock
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
+from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, check_channels, filled
 from pixelcluster.baselines.per_pixel.loop import Crops, as_tensor
-from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, colour_and_sobel, grow
+from pixelcluster.baselines.per_pixel.network import (
+    INPUT_CHANNELS,
+    STRIDE,
+    WIDTH,
+    Trunk,
+    grow,
+    network_input,
+)
 from pixelcluster.device import choose_device
 from pixelcluster.seeding import seeded
+from pixelcluster.targets.base import cells_used, to_grid
 from pixelcluster.targets.texture import TextureStack
 from pixelcluster.variational.information import Weights
 from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train
@@ -34,7 +42,9 @@ _DILATIONS = (1, 1, 2)
 _RADIUS = 2
 """Largest displacement between a cell and its partner in the view, cells an axis."""
 _STATISTICS = 200
-"""Images from which the texture stack learns means and scales."""
+"""Images from which means and scales of what z explains are learned."""
+_FLAT = 1e-3
+"""Smallest spread of infrared: what is constant stays so."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +79,7 @@ class PixelVariationalClustering(Baseline):
     Attributes:
         model_: the fitted model.
         curve_: the objective and its terms, see `train`.
+        n_channels_: of the images of the fit: 3, or 4 with infrared.
     """
 
     _: KW_ONLY
@@ -80,19 +91,17 @@ class PixelVariationalClustering(Baseline):
         """Learn, see `Baseline.fit`; masked pixels have no influence.
 
         Raises:
-            PixelClusterError: no unmasked pixel, another number of masks than images, or a loss that is not
-                finite.
+            PixelClusterError: no unmasked pixel, another number of masks than images, channels that are not 3
+                or 4, or a loss that is not finite.
         """
         deadline = clock.now() + 60 * self.minutes
         device = choose_device(self.device)
         settings, usable = self.settings.train, filled(images, masks)
-        seen = usable[:: -(-len(usable) // _STATISTICS)]
-        stack = TextureStack(STRIDE).fit(
-            [as_tensor([image])[0] for image, _ in seen], masks=[torch.from_numpy(mask) for _, mask in seen]
-        )
-        stack.to(device)
+        self.n_channels_ = usable[0][0].shape[2]
+        explained = Explained(usable[:: -(-len(usable) // _STATISTICS)], device)
         with seeded(self.seed):  # torch draws initial weights from the global stream
-            self.model_ = MixtureVae(Trunk(5, _DILATIONS), WIDTH, stack.n_channels, self.n_clusters, settings)
+            trunk = Trunk(INPUT_CHANNELS[self.n_channels_], _DILATIONS)
+            self.model_ = MixtureVae(trunk, WIDTH, explained.n_channels, self.n_clusters, settings)
         self.model_.to(device)
         size, batch_size = self.settings.crop, self.settings.batch_size
         crops = Crops(usable, size=size, batch_size=batch_size, seed=self.seed, device=device)
@@ -107,7 +116,7 @@ class PixelVariationalClustering(Baseline):
             plain = self._features(batch.images)
             view = self._features(batch.views)
             view = torch.where(batch.flipped[:, None, None, None], view.flip(2), view)
-            observed = stack(batch.images).movedim(1, -1)
+            observed = explained(batch.images).movedim(1, -1)
             return Encoded(plain[used], observed[used], (plain[both], _displaced(view, displacement)[both]))
 
         self.curve_ = train(self.model_, encode, settings, random, deadline=deadline)
@@ -115,7 +124,12 @@ class PixelVariationalClustering(Baseline):
 
     @torch.no_grad()
     def predict(self, image: FloatImage) -> LabelMap:
-        """Return the label map (H, W) int32 of one image: log q(c | x) grown bilinearly, then the largest."""
+        """Return the label map (H, W) int32 of one image: log q(c | x) grown bilinearly, then the largest.
+
+        Raises:
+            PixelClusterError: other channels than in the fit.
+        """
+        check_channels([image], [self.n_channels_])
         device = next(self.model_.parameters()).device
         log_q = self.model_.head.log_q(self._features(as_tensor([image]).to(device)))
         scores = grow(log_q.movedim(-1, 1), image.shape[:2])
@@ -123,9 +137,41 @@ class PixelVariationalClustering(Baseline):
         return labels
 
     def _features(self, images: Tensor) -> Tensor:
-        """Return features of cells, (B, h, w, F), of images (B, 3, H, W)."""
-        features: Tensor = self.model_.trunk(colour_and_sobel(images))
+        """Return features of cells, (B, h, w, F), of images (B, C, H, W)."""
+        features: Tensor = self.model_.trunk(network_input(images))
         return features.movedim(1, -1)
+
+
+class Explained:
+    """What z explains of a cell: the texture stack of its colours, and its mean infrared; of variance 1 each.
+
+    Args:
+        images: each with its mask, RGB or RGB and infrared, from which means and scales are learned.
+        device: of the images to come.
+
+    Attributes:
+        n_channels: D.
+    """
+
+    def __init__(self, images: Sequence[tuple[FloatImage, Mask]], device: torch.device) -> None:
+        tensors = [as_tensor([image]) for image, _ in images]
+        masks = [torch.from_numpy(mask) for _, mask in images]
+        self._stack = TextureStack(STRIDE).fit([own[0, :3] for own in tensors], masks=masks).to(device)
+        cells = torch.cat(
+            [
+                to_grid(own, STRIDE)[0, 3:, cells_used(mask, STRIDE)]
+                for own, mask in zip(tensors, masks, strict=True)
+            ],
+            1,
+        ).to(device)
+        self._mean = cells.mean(1)[:, None, None]
+        self._scale = (cells[..., None] - self._mean).square().mean(1, True).sqrt().clamp_min(_FLAT)
+        self.n_channels = self._stack.n_channels + len(cells)
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return (B, D, h, w) of images (B, C, H, W)."""
+        infrared = (to_grid(images, STRIDE)[:, 3:] - self._mean) / self._scale
+        return torch.cat([self._stack(images[:, :3]), infrared], 1)
 
 
 def _displaced(values: Tensor, displacement: Sequence[int]) -> Tensor:

@@ -7,12 +7,12 @@ from pixelcluster.baselines.base import filled
 from pixelcluster.baselines.per_image.felzenszwalb import Felzenszwalb
 from pixelcluster.baselines.per_image.kmeans import LabKMeans
 from pixelcluster.baselines.per_image.slic import SlicMerge
-from pixelcluster.baselines.per_pixel.kmeans import RgbKMeans
+from pixelcluster.baselines.per_pixel.kmeans import PixelKMeans
 from pixelcluster.baselines.per_pixel.sift import SiftKMeans
 from pixelcluster.errors import PixelClusterError
 
 
-@pytest.mark.parametrize("kind", [RgbKMeans, SiftKMeans, LabKMeans, Felzenszwalb, SlicMerge])
+@pytest.mark.parametrize("kind", [PixelKMeans, SiftKMeans, LabKMeans, Felzenszwalb, SlicMerge])
 def test_every_baseline_fits_and_predicts(kind, planted):
     image, _ = planted
     method = kind(3, seed=1, device="cpu", minutes=0.1)

@@ -66,6 +66,7 @@ def test_training_line() -> None:
         "seconds_left": 200.0,
     }
     assert training_line(state) == "step 12  objective 0.5000  shares 25 75 %  8.0 steps/s  3:20 left"
+    assert training_line({"phase": "reading features", "share": 0.25}) == "reading features 25 %"
     assert training_line({}) == ""
 
 

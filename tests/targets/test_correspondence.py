@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pytest
 import torch
 
+from pixelcluster import clock
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.targets.correspondence import CorrespondenceStack, correspondence_loss, train_head
 
@@ -85,6 +88,25 @@ def test_cells_outside_the_masks_are_left_out() -> None:
         for own, masks in ((whole, [mask, torch.zeros_like(mask)]), (whole[:1], [mask]))
     )
     assert torch.equal(with_nothing.matrix, alone.matrix)
+
+
+def test_learning_ends_at_the_deadline_and_tells_how_far_it_is() -> None:
+    phases: dict[object, list[float]] = {}
+
+    def note(facts: Mapping[str, object]) -> None:
+        share = facts["share"]
+        assert isinstance(share, float)
+        phases.setdefault(facts["phase"], []).append(share)
+
+    CorrespondenceStack(8, scales=(1,), steps=5, n_components=4).fit(images(2), progress=note)
+    assert phases == {
+        "reading features": [0.5, 1.0] * 2,
+        "learning correspondences": [0.2, 0.4, 0.6, 0.8, 1.0],
+    }
+    phases.clear()
+    late = CorrespondenceStack(8, scales=(1,), steps=5, n_components=4)
+    late.fit(images(2), deadline=clock.now(), progress=note)
+    assert phases["learning correspondences"] == [0.2]
 
 
 def test_what_cannot_be_is_refused() -> None:

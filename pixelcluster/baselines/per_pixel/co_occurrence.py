@@ -6,7 +6,8 @@ The row "Isola" of Ji et al., Invariant information clustering, ICCV 2019, clust
 
 Deviations beside those of `loop.TrainedBaseline`: all patches of a crop are embedded at once by a
 convolutional trunk of 23 px receptive field, and neighbours lie 24 px apart, so that they share no pixel; the
-pair's classifier sees |a - b| and a * b, which do not depend on the order.
+pair's classifier sees |a - b| and a * b, which do not depend on the order. Input: the image's own channels,
+no Sobel.
 """
 
 from __future__ import annotations
@@ -29,10 +30,10 @@ _APART = 6
 class CoOccurrence(TrainedBaseline[nn.ModuleDict]):
     """Co-occurrence features and K-means; arguments as `TrainedBaseline`, but two crops a step at least."""
 
-    def build(self) -> nn.ModuleDict:
+    def build(self, n_channels: int) -> nn.ModuleDict:
         """Return the trunk and the pair's classifier."""
         hidden = nn.Sequential(nn.Conv2d(2 * WIDTH, WIDTH, 1), nn.ReLU(inplace=True), nn.Conv2d(WIDTH, 1, 1))
-        return nn.ModuleDict({"trunk": Trunk(3, dilations=(1, 1)), "pair": hidden})
+        return nn.ModuleDict({"trunk": Trunk(n_channels, dilations=(1, 1)), "pair": hidden})
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the cross-entropy of "neighbours?" over as many neighbours as random pairs, nats."""

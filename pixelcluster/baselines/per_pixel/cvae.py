@@ -4,9 +4,9 @@ Source: Kingma, Rezende, Mohamed and Welling, Semi-supervised learning with deep
 2014, model M2, the row "CVAE" of the clustered generator paper (Zhu et al.). x ~ N(G(z, y), sigma^2), y
 uniform, z ~ N(0, I); q(y, z | x) = q(y | x) q(z | x, y); the bound sums over y exactly.
 
-Deviations beside those of `loop.TrainedBaseline`: a label a cell of 4 px, of which x holds colour and Sobel
-of all 16 pixels; y enters G a cell at a time, so that the sum over y is exact; q(z | x, y) sees the
-probabilities q(y | x) instead of each label map; sigma is learned, one a channel.
+Deviations beside those of `loop.TrainedBaseline`: a label a cell of 4 px, of which x holds colour and Sobel,
+or colour and infrared, of all 16 pixels; y enters G a cell at a time, so that the sum over y is exact;
+q(z | x, y) sees the probabilities q(y | x) instead of each label map; sigma is learned, one a channel.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelcluster.baselines.per_pixel.loop import Batch, TrainedBaseline
-from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, colour_and_sobel
+from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, STRIDE, WIDTH, Trunk, network_input
 from pixelcluster.targets.base import to_grid
 
 _LATENT = 8
@@ -34,15 +34,15 @@ _SMALLEST_LOG_SIGMA = math.log(0.02)
 class Cvae(TrainedBaseline["Network"]):
     """M2 with a label a pixel; arguments as `TrainedBaseline`."""
 
-    def build(self) -> Network:
+    def build(self, n_channels: int) -> Network:
         """Return inference network and decoder; the noise of z comes from a stream of its own."""
         self.noise_ = torch.Generator().manual_seed(self.seed)
-        return Network(self.n_clusters)
+        return Network(self.n_clusters, INPUT_CHANNELS[n_channels])
 
     def loss(self, batch: Batch) -> Tensor:
         """Return minus the evidence bound, nats a cell."""
         network = self.network_
-        observed = colour_and_sobel(batch.images)
+        observed = network_input(batch.images)
         logits, mean, log_variance = network.infer(observed)
         noise = torch.randn(mean.shape, generator=self.noise_).to(mean.device)
         drawn = network.decode(mean + (0.5 * log_variance).exp() * noise, logits.shape[2:])
@@ -56,7 +56,7 @@ class Cvae(TrainedBaseline["Network"]):
 
     def scores(self, images: Tensor) -> Tensor:
         """Return the logits of q(y | x)."""
-        logits: Tensor = self.network_.infer(colour_and_sobel(images))[0]
+        logits: Tensor = self.network_.infer(network_input(images))[0]
         return logits
 
 
@@ -65,12 +65,13 @@ class Network(nn.Module):
 
     Args:
         n_clusters: K.
+        n_observed: D, channels of x.
     """
 
-    def __init__(self, n_clusters: int) -> None:
+    def __init__(self, n_clusters: int, n_observed: int) -> None:
         super().__init__()
-        self.log_sigma = nn.Parameter(torch.full((5,), -1.0))
-        self.trunk = Trunk(5)
+        self.log_sigma = nn.Parameter(torch.full((n_observed,), -1.0))
+        self.trunk = Trunk(n_observed)
         self.label = nn.Conv2d(WIDTH, n_clusters, 1)
         self.latent = nn.Conv2d(WIDTH + n_clusters, 2 * _LATENT, 1)
         self.field = nn.Sequential(
@@ -81,11 +82,11 @@ class Network(nn.Module):
             nn.ReLU(inplace=True),
             nn.Conv2d(_HIDDEN, _HIDDEN, 1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(_HIDDEN, 5 * STRIDE**2, 1),
+            nn.Conv2d(_HIDDEN, n_observed * STRIDE**2, 1),
         )
 
     def infer(self, observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return logits of y (B, K, h, w), mean and log variance of z, of colour and Sobel (B, 5, H, W)."""
+        """Return logits of y (B, K, h, w), mean and log variance of z, of x (B, D, H, W)."""
         features = self.trunk(observed)
         logits = self.label(features)
         seen = to_grid(torch.cat([features, logits.softmax(1)], 1), _COARSE)
@@ -93,14 +94,14 @@ class Network(nn.Module):
         return logits, mean, log_variance.clamp(-8, 8)
 
     def decode(self, z: Tensor, size: Sequence[int]) -> Tensor:
-        """Return G(z, y) for every y: (B, K, 80, h, w)."""
+        """Return G(z, y) for every y: (B, K, 16 D, h, w)."""
         field = grow_cells(self.field(z), size)
         every = field[:, None] + self.embedding[None, :, :, None, None]
         drawn: Tensor = self.head(every.flatten(0, 1)).view(*every.shape[:2], -1, *size)
         return drawn
 
     def log_likelihood(self, observed: Tensor, drawn: Tensor) -> Tensor:
-        """Return log p(x | y, z) of each cell and y, (B, K, h, w), of observed (B, 80, h, w)."""
+        """Return log p(x | y, z) of each cell and y, (B, K, h, w), of observed (B, 16 D, h, w)."""
         # Pixel unshuffling puts the 16 pixels of a channel next to each other.
         log_sigma = self.log_sigma.clamp_min(_SMALLEST_LOG_SIGMA).repeat_interleave(STRIDE**2)
         scaled = (observed[:, None] - drawn) * (-log_sigma).exp()[:, None, None]

@@ -24,7 +24,7 @@ from pixelcluster import clock
 from pixelcluster.baselines.base import FloatImage, Mask
 from pixelcluster.baselines.per_pixel.features import cluster_features, feature_rows, nearness
 from pixelcluster.baselines.per_pixel.loop import Batch, Crops, TrainedBaseline, flip
-from pixelcluster.baselines.per_pixel.network import WIDTH, Trunk, colour_and_sobel
+from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, WIDTH, Trunk, network_input
 from pixelcluster.targets.base import Moments
 
 _OVER = 10
@@ -38,9 +38,10 @@ _SMALLEST_VARIANCE = 1e-2
 class DeepCluster(TrainedBaseline[nn.ModuleDict]):
     """DeepCluster; arguments as `TrainedBaseline`. The objective jumps whenever the last layer is renewed."""
 
-    def build(self) -> nn.ModuleDict:
+    def build(self, n_channels: int) -> nn.ModuleDict:
         """Return the trunk and the last layer."""
-        return nn.ModuleDict({"trunk": Trunk(5), "last": nn.Conv2d(WIDTH, _OVER * self.n_clusters, 1)})
+        trunk = Trunk(INPUT_CHANNELS[n_channels])
+        return nn.ModuleDict({"trunk": trunk, "last": nn.Conv2d(WIDTH, _OVER * self.n_clusters, 1)})
 
     def train(self, crops: Crops, deadline: float) -> list[float]:
         """Return the losses of rounds of assignment and classification."""
@@ -68,7 +69,7 @@ class DeepCluster(TrainedBaseline[nn.ModuleDict]):
         """Return the cross-entropy of pseudo labels, every pseudo class weighing alike, nats."""
         with torch.no_grad():
             labels = nearness(self.teacher_(batch.images), self.pseudo_).argmax(1)
-        features = self.network_["trunk"](colour_and_sobel(batch.views))
+        features = self.network_["trunk"](network_input(batch.views))
         logits = self.network_["last"](flip(features, batch.flipped))
         own = functional.cross_entropy(logits, labels, reduction="none")
         counts = torch.bincount(labels[batch.cells > 0], minlength=logits.shape[1])
@@ -87,7 +88,7 @@ class DeepCluster(TrainedBaseline[nn.ModuleDict]):
 
     def _features(self, images: Tensor) -> Tensor:
         """Return features of length 1, (B, D, h, w)."""
-        return functional.normalize(self.network_["trunk"](colour_and_sobel(images)), dim=1)
+        return functional.normalize(self.network_["trunk"](network_input(images)), dim=1)
 
 
 class Embedding:
@@ -112,7 +113,7 @@ class Embedding:
         self._matrix = (vectors[:, kept] * values[kept].rsqrt()).T.float().to(device)[:, :, None, None]
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Return vectors of length 1, (B, D, h, w), of images (B, 3, H, W)."""
+        """Return vectors of length 1, (B, D, h, w), of images (B, C, H, W)."""
         return functional.normalize(self.whitened(images), dim=1)
 
     def whitened(self, images: Tensor) -> Tensor:
@@ -120,5 +121,5 @@ class Embedding:
         return functional.conv2d(self._features(images) - self._mean, self._matrix)
 
     def _features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.trunk(colour_and_sobel(images))
+        features: Tensor = self.trunk(network_input(images))
         return features

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from pixelcluster import clock
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
+from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, colour, filled
 from pixelcluster.baselines.per_pixel.features import cluster_features, nearness
 from pixelcluster.baselines.per_pixel.loop import as_tensor
 from pixelcluster.baselines.per_pixel.network import STRIDE, grow
@@ -22,7 +22,7 @@ from pixelcluster.targets.encoder import EncoderStack
 
 
 class EncoderKMeans(Baseline):
-    """K-means on encoder features of all images together.
+    """K-means on encoder features of all images together; a channel beside RGB is left out.
 
     Args:
         n_clusters: K.
@@ -39,7 +39,7 @@ class EncoderKMeans(Baseline):
         """
         deadline = clock.now() + 60 * self.minutes
         self.device_ = choose_device(self.device)
-        usable = filled(images, masks)
+        usable = filled([colour(image) for image in images], masks)
         self.stack_ = EncoderStack(STRIDE).to(self.device_)
         tensors = [as_tensor([image])[0] for image, _ in usable]
         self.stack_.fit(tensors, masks=[torch.from_numpy(mask) for _, mask in usable])
@@ -60,6 +60,6 @@ class EncoderKMeans(Baseline):
     @torch.no_grad()
     def predict(self, image: FloatImage) -> LabelMap:
         """Return the nearest centre, distances grown bilinearly to pixels, (H, W) int32."""
-        scores = nearness(self.codes(as_tensor([image]).to(self.device_)), self.centres_)
+        scores = nearness(self.codes(as_tensor([colour(image)]).to(self.device_)), self.centres_)
         labels: LabelMap = grow(scores, image.shape[:2])[0].argmax(0).to("cpu", torch.int32).numpy()
         return labels

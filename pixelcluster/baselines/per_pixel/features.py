@@ -29,7 +29,7 @@ def cluster_features(
     """Return K-means centres (K, D) of the features of all unmasked cells.
 
     Args:
-        features: (B, 3, H, W) -> (B, D, h, w) at stride 4.
+        features: (B, C, H, W) -> (B, D, h, w) at stride 4.
         images: each with its mask.
         n_clusters: K.
         seed: of the drawn cells and the starts.

@@ -3,7 +3,7 @@
 Source: Ji, Henriques and Vedaldi, Invariant Information Clustering for Unsupervised Image Classification and
 Segmentation, ICCV 2019, section 3.3: the mutual information between the cluster of a pixel and of its
 neighbours in a jittered, flipped view is maximised, main and overclustering heads in turn. Input: colour and
-Sobel.
+Sobel, or colour and infrared.
 
 Deviations beside those of `loop.TrainedBaseline`: labels live on cells of 4 px and displacements of up to two
 cells (the paper: 10 px); both heads learn in every step, not in alternate passes; of the sub-heads that with
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelcluster.baselines.per_pixel.loop import Batch, TrainedBaseline, flip
-from pixelcluster.baselines.per_pixel.network import WIDTH, Trunk, colour_and_sobel
+from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, WIDTH, Trunk, network_input
 
 _SUB_HEADS = {"main": 3, "over": 1}
 _OVER = 3
@@ -31,12 +31,12 @@ _MEMORY = 0.98
 class Iic(TrainedBaseline[nn.ModuleDict]):
     """IIC; arguments as `TrainedBaseline`."""
 
-    def build(self) -> nn.ModuleDict:
+    def build(self, n_channels: int) -> nn.ModuleDict:
         """Return trunk, main and overclustering heads; the sub-heads of a kind share one convolution."""
         self.quality_ = torch.zeros(_SUB_HEADS["main"])
         main = nn.Conv2d(WIDTH, _SUB_HEADS["main"] * self.n_clusters, 1)
         over = nn.Conv2d(WIDTH, _SUB_HEADS["over"] * self.n_clusters * _OVER, 1)
-        return nn.ModuleDict({"trunk": Trunk(5), "main": main, "over": over})
+        return nn.ModuleDict({"trunk": Trunk(INPUT_CHANNELS[n_channels]), "main": main, "over": over})
 
     def loss(self, batch: Batch) -> Tensor:
         """Return minus the mutual information, mean over sub-heads, sum of both heads, nats."""
@@ -58,7 +58,7 @@ class Iic(TrainedBaseline[nn.ModuleDict]):
         return self._probabilities(self._features(images), "main")[:, int(self.quality_.argmax())]
 
     def _features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.network_["trunk"](colour_and_sobel(images))
+        features: Tensor = self.network_["trunk"](network_input(images))
         return features
 
     def _probabilities(self, features: Tensor, name: str) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelcluster.baselines.per_pixel.loop import Batch, TrainedBaseline, flip
-from pixelcluster.baselines.per_pixel.network import WIDTH, Trunk, colour_and_sobel
+from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, WIDTH, Trunk, network_input
 
 _SHARPNESS = 3.0
 """tau: of the softmax over classes and of the critic."""
@@ -26,12 +26,12 @@ _SHARPNESS = 3.0
 class InfoSeg(TrainedBaseline[nn.ModuleDict]):
     """InfoSeg; arguments as `TrainedBaseline`."""
 
-    def build(self) -> nn.ModuleDict:
+    def build(self, n_channels: int) -> nn.ModuleDict:
         """Return the trunk, the projection of local features, and the deeper part with a head a class."""
         down = nn.Conv2d(WIDTH, 2 * WIDTH, 3, 2, padding=1, bias=False)
         return nn.ModuleDict(
             {
-                "trunk": Trunk(5),
+                "trunk": Trunk(INPUT_CHANNELS[n_channels]),
                 "local": nn.Conv2d(WIDTH, WIDTH, 1),
                 "deep": nn.Sequential(down, nn.BatchNorm2d(2 * WIDTH), nn.ReLU(inplace=True)),
                 "classes": nn.Linear(2 * WIDTH, self.n_clusters * WIDTH),
@@ -53,7 +53,7 @@ class InfoSeg(TrainedBaseline[nn.ModuleDict]):
         return torch.einsum("bdhw,bkd->bkhw", self._local(features), self._global(features, everywhere))
 
     def _features(self, images: Tensor) -> Tensor:
-        features: Tensor = self.network_["trunk"](colour_and_sobel(images))
+        features: Tensor = self.network_["trunk"](network_input(images))
         return features
 
     def _local(self, features: Tensor) -> Tensor:

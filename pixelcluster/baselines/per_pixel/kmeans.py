@@ -1,4 +1,4 @@
-"""K-means on the RGB pixels of a data set.
+"""K-means on the pixels of a data set.
 
 Source: Lloyd, Least squares quantization in PCM, 1982: the row "K-means on raw pixels" of the IIC and
 clustered generator papers. Other rivals end with the same K-means on their own features.
@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
 
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask
+from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, check_channels
 from pixelcluster.errors import PixelClusterError
 
 Rows = npt.NDArray[np.float32]
 
 
 @dataclass(eq=False)
-class RgbKMeans(Baseline):
-    """K-means on RGB pixels of all images together, so that ids mean the same on every image.
+class PixelKMeans(Baseline):
+    """K-means on RGB, or RGB and infrared, of the pixels of all images together: ids mean the same on all.
 
     Args:
         n_clusters: K.
@@ -36,14 +36,15 @@ class RgbKMeans(Baseline):
     max_pixels: int = 500_000
     n_starts: int = 3
 
-    def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> RgbKMeans:
+    def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> PixelKMeans:
         """Fit the K centres, see `Baseline.fit`; masked pixels are left out.
 
         Raises:
-            PixelClusterError: fewer usable pixels than clusters.
+            PixelClusterError: fewer usable pixels than clusters, or channels that are not 3 or 4.
         """
+        check_channels(images)
         self.model_ = fit_kmeans(
-            (image.reshape(-1, 3) if masks is None else image[masks[i]] for i, image in enumerate(images)),
+            (_rows(image) if masks is None else image[masks[i]] for i, image in enumerate(images)),
             len(images),
             self.n_clusters,
             seed=self.seed,
@@ -53,8 +54,13 @@ class RgbKMeans(Baseline):
         return self
 
     def predict(self, image: FloatImage) -> LabelMap:
-        """Return the nearest centre of each pixel, (H, W) int32."""
-        rows = np.ascontiguousarray(image.reshape(-1, 3))
+        """Return the nearest centre of each pixel, (H, W) int32.
+
+        Raises:
+            PixelClusterError: other channels than in the fit.
+        """
+        check_channels([image], [self.model_.n_features_in_])
+        rows = np.ascontiguousarray(_rows(image))
         return np.asarray(self.model_.predict(rows), dtype=np.int32).reshape(image.shape[:2])
 
 
@@ -83,3 +89,8 @@ def fit_kmeans(
             f"{n_rows} usable pixels for {n_clusters} clusters; give more images or fewer clusters"
         )
     return KMeans(n_clusters, n_init=n_starts, random_state=seed).fit(np.concatenate(drawn))
+
+
+def _rows(image: FloatImage) -> Rows:
+    """Return the pixels (H W, C) of an image (H, W, C)."""
+    return image.reshape(-1, image.shape[2])

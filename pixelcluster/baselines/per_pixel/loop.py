@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelcluster import clock
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
+from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, check_channels, filled
 from pixelcluster.baselines.per_pixel.network import STRIDE, grow
 from pixelcluster.data.augment import photometric_view
 from pixelcluster.data.crops import random_crop
@@ -28,8 +28,8 @@ class Batch(NamedTuple):
     """Random crops.
 
     Attributes:
-        images: (B, 3, S, S) RGB in [0, 1].
-        views: the same crops, each in other colours and half of them flipped.
+        images: (B, C, S, S) in [0, 1], RGB or RGB and infrared.
+        views: the same crops, each in other colours (see `photometric_view`) and half of them flipped.
         flipped: (B,) bool, the views that are.
         cells: (B, S / 4, S / 4) float, 1 where at least half of a cell's pixels are unmasked, else 0.
     """
@@ -86,7 +86,7 @@ class Crops:
 
 
 def as_tensor(images: Sequence[FloatImage]) -> Tensor:
-    """Return (B, 3, H, W) of images (H, W, 3) of one size."""
+    """Return (B, C, H, W) of images (H, W, C) of one size."""
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
@@ -117,6 +117,7 @@ class TrainedBaseline(Baseline, Generic[Network]):
     Attributes:
         network_: after the fit, in evaluation mode.
         losses_: the objective of every step, to be minimised.
+        n_channels_: of the images of the fit: 3, or 4 with infrared.
     """
 
     _: KW_ONLY
@@ -126,10 +127,14 @@ class TrainedBaseline(Baseline, Generic[Network]):
     learning_rate: float = 1e-3
     network_: Network = field(init=False)
     losses_: list[float] = field(init=False)
+    n_channels_: int = field(init=False)
 
     @abstractmethod
-    def build(self) -> Network:
-        """Return the untrained network; its weights may come from torch's global stream, which is seeded."""
+    def build(self, n_channels: int) -> Network:
+        """Return the untrained network for images of `n_channels`, 3 or 4.
+
+        Its weights may come from torch's global stream, which is seeded.
+        """
 
     @abstractmethod
     def loss(self, batch: Batch) -> Tensor:
@@ -137,7 +142,7 @@ class TrainedBaseline(Baseline, Generic[Network]):
 
     @abstractmethod
     def scores(self, images: Tensor) -> Tensor:
-        """Return what is largest for the label, (B, K, h, w) at stride 4, of images (B, 3, H, W)."""
+        """Return what is largest for the label, (B, K, h, w) at stride 4, of images (B, C, H, W)."""
 
     def train(self, crops: Crops, deadline: float) -> list[float]:
         """Return the losses of the whole training."""
@@ -180,18 +185,19 @@ class TrainedBaseline(Baseline, Generic[Network]):
         """Train, see `Baseline.fit`.
 
         Raises:
-            PixelClusterError: no unmasked pixel, another number of masks than images, an unknown device, a
-                crop of another size than wanted, or a loss that is not finite.
+            PixelClusterError: no unmasked pixel, another number of masks than images, channels that are not 3
+                or 4, an unknown device, a crop of another size than wanted, or a loss that is not finite.
         """
         if self.crop < 32 or self.crop % 16:
             raise PixelClusterError(f"crop is {self.crop} px; wanted a multiple of 16 from 32 up")
         deadline = clock.now() + 60 * self.minutes
         self.device_ = choose_device(self.device)
         usable = filled(images, masks)
+        self.n_channels_ = usable[0][0].shape[2]
         crops = Crops(usable, size=self.crop, batch_size=self.batch_size, seed=self.seed, device=self.device_)
         # Layers know no other stream than the global one, which is put back afterwards.
         with seeded(self.seed):
-            self.network_ = self.build().to(self.device_).train()
+            self.network_ = self.build(self.n_channels_).to(self.device_).train()
         self.losses_ = self.train(crops, deadline)
         self.network_.eval()
         self.finish(usable)
@@ -199,7 +205,12 @@ class TrainedBaseline(Baseline, Generic[Network]):
 
     @torch.no_grad()
     def predict(self, image: FloatImage) -> LabelMap:
-        """Return the label map (H, W) int32 of one image: scores grown bilinearly, then the largest."""
+        """Return the label map (H, W) int32 of one image: scores grown bilinearly, then the largest.
+
+        Raises:
+            PixelClusterError: other channels than in the fit.
+        """
+        check_channels([image], [self.n_channels_])
         scores = self.scores(as_tensor([image]).to(self.device_))
         labels: LabelMap = grow(scores, image.shape[:2])[0].argmax(0).to("cpu", torch.int32).numpy()
         return labels

@@ -14,6 +14,8 @@ from torch.nn import functional
 
 from pixelcluster.targets.sobel import grey, sobel
 
+INPUT_CHANNELS = {3: 5, 4: 4}
+"""Channels of `network_input` by those of the images."""
 STRIDE = 4
 """Pixels a cell of a trunk's output and axis."""
 WIDTH = 64
@@ -41,9 +43,17 @@ def _block(n_in: int, n_out: int, stride: int, dilation: int) -> list[nn.Module]
     return [convolution, nn.BatchNorm2d(n_out), nn.ReLU(inplace=True)]
 
 
-def colour_and_sobel(images: Tensor) -> Tensor:
-    """Return RGB and Sobel x, y of grey, (B, 5, H, W), of RGB (B, 3, H, W): the protocol's input."""
-    return torch.cat([images, sobel(grey(images))], 1)
+def network_input(images: Tensor) -> Tensor:
+    """Return what the protocols of Ji et al., ICCV 2019, let a network see.
+
+    Args:
+        images: (B, 3, H, W) RGB, or (B, 4, H, W) RGB and infrared.
+
+    Returns:
+        Of RGB, as for COCO-Stuff: RGB and Sobel x, y of grey, (B, 5, H, W). Of RGB and infrared, as for
+        Potsdam: these four channels and no Sobel.
+    """
+    return images if images.shape[1] == 4 else torch.cat([images, sobel(grey(images))], 1)
 
 
 def grow(values: Tensor, size: Sequence[int]) -> Tensor:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, filled
+from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, colour, filled
 from pixelcluster.baselines.per_pixel.kmeans import fit_kmeans
 
 _STEP = 4
@@ -27,7 +27,7 @@ _SIZES = (4.0, 8.0)
 
 @dataclass(eq=False)
 class SiftKMeans(Baseline):
-    """K-means on dense SIFT of all images together.
+    """K-means on dense SIFT of all images together; a channel beside RGB is left out.
 
     Args:
         n_clusters: K.
@@ -69,8 +69,8 @@ class SiftKMeans(Baseline):
 
 
 def dense_sift(image: FloatImage) -> npt.NDArray[np.float32]:
-    """Return RootSIFT (ceil(H / 4), ceil(W / 4), 256) of an image (H, W, 3), two sizes side by side."""
-    grey = (cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) * 255).round().astype(np.uint8)
+    """Return RootSIFT (ceil(H / 4), ceil(W / 4), 256) of the RGB of an image, two sizes side by side."""
+    grey = (cv2.cvtColor(colour(image), cv2.COLOR_RGB2GRAY) * 255).round().astype(np.uint8)
     rows, columns = _places(grey.shape)
     levels = []
     for size in _SIZES:

@@ -56,4 +56,4 @@ class Stego(EncoderKMeans):
 
     def codes(self, images: Tensor) -> Tensor:
         """Return s of length 1, (B, 70, h, w) at stride 4."""
-        return unit_codes(self.head_, super().codes(images))
+        return unit_codes(self.head_, super().codes(images).movedim(1, -1)).movedim(-1, 1)

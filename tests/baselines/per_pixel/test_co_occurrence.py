@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from pixelcluster.baselines.per_pixel.co_occurrence import CoOccurrence
-from pixelcluster.baselines.per_pixel.kmeans import RgbKMeans
+from pixelcluster.baselines.per_pixel.kmeans import PixelKMeans
 
 DARK, BRIGHT, TINT = 0.15, 0.85, np.array([0.1, 0.0, -0.1])
 
@@ -23,7 +23,7 @@ def scenes(n_images, side=64, seed=0):
 def test_what_occurs_together_is_grouped_though_it_looks_different(found):
     images, labels = scenes(8)
     method = CoOccurrence(2, steps=80, crop=64, device="cpu").fit(images)
-    assert found(RgbKMeans(2).fit(images), images, labels) < 0.6
+    assert found(PixelKMeans(2).fit(images), images, labels) < 0.6
     # Other images are of the same kind in 3 of 7 cases, so the best possible loss is about .44 and not 0.
     assert method.losses_[0] > 0.65
     assert np.mean(method.losses_[-10:]) < 0.55

@@ -9,7 +9,7 @@ from pixelcluster.baselines.per_pixel.cvae import Cvae, Network
 
 
 def test_the_likelihood_is_the_normal_density_of_a_cell():
-    network = Network(3)
+    network = Network(3, 5)
     network.log_sigma.data = torch.tensor([-1.0, -0.5, 0.0, 0.5, 1.0])
     observed, drawn = torch.rand(2, 5, 16, 20), torch.rand(2, 3, 5, 16, 20)
     density = Normal(drawn, network.log_sigma.exp()[:, None, None]).log_prob(observed[:, None]).sum(2)
@@ -19,7 +19,7 @@ def test_the_likelihood_is_the_normal_density_of_a_cell():
 
 
 def test_each_label_is_drawn_as_if_it_were_alone():
-    network = Network(3)
+    network = Network(3, 5)
     z = torch.randn(2, 8, 2, 2)
     every = network.decode(z, (8, 8))
     assert every.shape == (2, 3, 80, 8, 8)
@@ -31,7 +31,7 @@ def test_each_label_is_drawn_as_if_it_were_alone():
 
 
 def test_the_latent_field_sees_the_labels():
-    network = Network(2).eval()
+    network = Network(2, 5).eval()
     observed = torch.rand(1, 5, 32, 32)
     _, before, _ = network.infer(observed)
     with torch.no_grad():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pixelcluster.baselines.per_pixel.kmeans import RgbKMeans
+from pixelcluster.baselines.per_pixel.kmeans import PixelKMeans
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 
@@ -17,7 +17,7 @@ def agreement(label_map, truth, n_clusters=3):
 def test_planted_colours_are_found_and_ids_hold_across_images(planted):
     image, truth = planted
     turned = np.ascontiguousarray(image[:, ::-1])
-    model = RgbKMeans(3, seed=1).fit([image, turned])
+    model = PixelKMeans(3, seed=1).fit([image, turned])
     label_map = model.predict(image)
     assert label_map.dtype == np.int32
     assert agreement(label_map, truth) == 1
@@ -28,8 +28,8 @@ def test_masked_pixels_do_not_enter_the_fit(planted):
     image, truth = planted
     outlier = image.copy()
     outlier[truth == 2] = 1.0
-    seen = RgbKMeans(3).fit([outlier]).model_.cluster_centers_
-    masked = RgbKMeans(2).fit([outlier], [truth != 2]).model_.cluster_centers_
+    seen = PixelKMeans(3).fit([outlier]).model_.cluster_centers_
+    masked = PixelKMeans(2).fit([outlier], [truth != 2]).model_.cluster_centers_
     assert seen.min(axis=1).max() == pytest.approx(1, abs=1e-3)
     assert masked.min(axis=1).max() < 0.2
 
@@ -37,19 +37,19 @@ def test_masked_pixels_do_not_enter_the_fit(planted):
 def test_a_share_of_the_pixels_is_drawn_from_every_image(planted):
     image, truth = planted
     bands = [image[:, 20 * i : 20 * (i + 1)] for i in range(3)]
-    model = RgbKMeans(3, max_pixels=30).fit(bands)
+    model = PixelKMeans(3, max_pixels=30).fit(bands)
     assert agreement(model.predict(image), truth) == 1
 
 
 def test_the_same_seed_gives_the_same_clusters():
     noise = np.random.default_rng(0).random((40, 40, 3)).astype(np.float32)
-    centres = [RgbKMeans(5, seed=2, max_pixels=500).fit([noise]).model_.cluster_centers_ for _ in range(2)]
+    centres = [PixelKMeans(5, seed=2, max_pixels=500).fit([noise]).model_.cluster_centers_ for _ in range(2)]
     assert np.array_equal(*centres)
-    other = RgbKMeans(5, seed=3, max_pixels=500).fit([noise]).model_.cluster_centers_
+    other = PixelKMeans(5, seed=3, max_pixels=500).fit([noise]).model_.cluster_centers_
     assert not np.array_equal(centres[0], other)
 
 
 @pytest.mark.parametrize("images", [[], [np.zeros((1, 2, 3), np.float32)]])
 def test_too_few_pixels_are_refused(images):
     with pytest.raises(PixelClusterError, match=f"{2 * len(images)} usable pixels for 3 clusters"):
-        RgbKMeans(3).fit(images)
+        PixelKMeans(3).fit(images)

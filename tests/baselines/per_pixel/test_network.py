@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, colour_and_sobel, grow
+from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, grow, network_input
 from pixelcluster.targets.sobel import grey
 
 
@@ -25,7 +25,7 @@ def test_any_size_gives_a_cell_every_four_pixels(size):
 
 def test_the_input_is_colour_and_gradient():
     images = torch.rand(2, 3, 6, 7)
-    seen = colour_and_sobel(images)
+    seen = network_input(images)
     assert torch.equal(seen[:, :3], images)
     middle = grey(images)[:, 0]
     wanted = (middle[:, 1:4, 1] - middle[:, 1:4, 3]) * torch.tensor([1.0, 2.0, 1.0])
