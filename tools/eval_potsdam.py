@@ -1,4 +1,4 @@
-"""Per-pixel ACC on ISPRS Potsdam in the protocol of IIC, beside K-means on RGB pixels in the same run.
+"""Per-pixel ACC on ISPRS Potsdam in the protocol of IIC, beside K-means on raw pixels in the same run.
 
     python tools/eval_potsdam.py --root DIR --classes 3 --config FILE --json out.json
 

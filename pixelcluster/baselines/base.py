@@ -42,9 +42,8 @@ class Baseline(ABC):
         """Learn from images without labels and return the method itself.
 
         Args:
-            images: (H, W, 3) float32 RGB in [0, 1], or (H, W, 4) RGB and infrared, which methods for colour
-                leave out (see `colour`) and the others treat as the protocol of Potsdam does; sizes may
-                differ.
+            images: (H, W, 3) float32 RGB in [0, 1], or (H, W, 4) RGB and infrared; sizes may differ. Methods
+                made for colour leave infrared out, see `colour`.
             masks: one (H, W) bool an image, False where a pixel must not be used; None uses all.
         """
 

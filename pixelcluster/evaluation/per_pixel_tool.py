@@ -150,7 +150,7 @@ def _table(found: Evaluation) -> str:
             "| method | ACC | mIoU | NMI | s a seed |",
             "|---|---|---|---|---|",
             f"| largest class | {result['majority_acc']:.1f} | - | - | - |",
-            f"| K-means on RGB | {base['acc']:.1f} | {base['miou']:.1f} | {base['nmi']:.3f} | - |",
+            f"| K-means on pixels | {base['acc']:.1f} | {base['miou']:.1f} | {base['nmi']:.3f} | - |",
             f"| clustered generator, {result['stack']} | {result['acc']:.1f} +- {result['acc_std']:.1f} | "
             f"{result['miou']:.1f} | {result['nmi']:.3f} | {seconds:.0f} |",
         )

@@ -164,8 +164,9 @@ class Explained:
             ],
             1,
         ).to(device)
-        self._mean = cells.mean(1)[:, None, None]
-        self._scale = (cells[..., None] - self._mean).square().mean(1, True).sqrt().clamp_min(_FLAT)
+        mean = cells.mean(1, keepdim=True)
+        scale = (cells - mean).square().mean(1, keepdim=True).sqrt().clamp_min(_FLAT)
+        self._mean, self._scale = mean[..., None], scale[..., None]
         self.n_channels = self._stack.n_channels + len(cells)
 
     def __call__(self, images: Tensor) -> Tensor:

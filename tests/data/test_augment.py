@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import cv2
 import numpy as np
 import pytest
 
@@ -71,6 +72,35 @@ def test_the_jitter_moves_no_pixel():
         assert view.max() <= 1
         assert not np.array_equal(view, flat)
     assert len({view.tobytes() for view in views}) == 5
+
+
+@pytest.mark.parametrize(("channels", "strength", "hue"), [(3, 0.4, 0.125), (4, 0.1, 0.1)])
+def test_the_jitter_is_as_strong_as_the_protocol_says(channels, strength, hue):
+    grey, red = np.full((2, 8, 8, channels), 0.5, dtype=np.float32)
+    grey[:4] = 0.4
+    red[..., :3] = (0.5, 0.35, 0.35)
+    brightness, contrast, saturation, turns = [], [], [], []
+    for seed in range(150):
+        upper, lower = photometric_view(grey, seed)[[0, 7], 0, 0]
+        # Of grey, contrast keeps the mean and saturation and hue keep everything.
+        brightness.append((upper + lower) / 0.9)
+        contrast.append((lower - upper) / (lower + upper) * 9)
+        # Of one colour, only hue turns the hue, and all but hue scale the largest difference of channels.
+        view = photometric_view(red, seed)
+        saturation.append(np.ptp(view[0, 0, :3]) / 0.15 / brightness[-1] / contrast[-1])
+        turns.append((cv2.cvtColor(view[..., :3], cv2.COLOR_RGB2HSV)[0, 0, 0] / 360 + 0.5) % 1 - 0.5)
+        assert np.array_equal(view[..., 3:], red[..., 3:])
+    for factors in (brightness, contrast, saturation):
+        assert np.abs(np.array(factors) - 1).max() == pytest.approx(strength, rel=0.06)
+    assert np.abs(turns).max() == pytest.approx(hue, rel=0.06)
+
+
+def test_infrared_moves_with_colour():
+    image = np.repeat(np.random.default_rng(0).random((24, 32, 1)).astype(np.float32), 4, axis=2)
+    labels = np.zeros((24, 32), int)
+    moved = geometric_view(image, labels, 3)[0]
+    assert np.array_equal(moved[..., 3], moved[..., 0])
+    assert np.array_equal(consistency_pair(image, labels, 3)[0][..., 3], moved[..., 3])
 
 
 @pytest.mark.parametrize(

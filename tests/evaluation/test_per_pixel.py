@@ -14,6 +14,7 @@ from pixelcluster.evaluation.per_pixel import (
     score,
     select,
 )
+from pixelcluster.evaluation.scoreboard import fit_per_pixel
 from tests.synthetic import settings
 
 
@@ -117,6 +118,21 @@ def test_large_images_of_four_channels_are_scored_at_their_own_size(items) -> No
     shrunk = [limit_item(item, 64) for item in items]
     same = fit_and_score(shrunk, small, n_classes=3, seed=0)[0]
     assert abs(report["acc"] - same["acc"]) < 5
+
+
+def test_kmeans_and_the_rivals_see_infrared() -> None:
+    rng = np.random.default_rng(0)
+    items = []
+    for index in range(3):
+        label = np.repeat(rng.permutation(2), 32)[:, None].repeat(64, 1).astype(np.uint8)
+        image = rng.uniform(0.4, 0.6, (64, 64, 4)).astype(np.float32)
+        image[..., 3] = 0.2 + 0.6 * label
+        items.append(LabelledImage(str(index), image, label, np.ones(label.shape, bool)))
+    assert kmeans_rgb(items, 2, 0)["acc"] == 100
+    for method, wanted in (("kmeans", 100), ("sift", 0)):
+        report, maps = fit_per_pixel(method, items, n_classes=2, seed=0, minutes=1, device="cpu")
+        assert report["acc"] >= wanted
+        assert [own.shape for own in maps] == [(64, 64)] * 3
 
 
 def test_unlabelled_images_are_learned_from_and_not_scored(items) -> None:

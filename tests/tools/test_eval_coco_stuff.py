@@ -60,7 +60,7 @@ def test_json_table_and_maps(flat):
     assert report["kmeans_rgb_acc"] > 90
     assert (report["n_images"], report["stack"], report["pretrained"]) == (3, "rgb", False)
     assert report["config"]["training"]["epochs"] == 2
-    assert "| K-means on RGB |" in result.stdout
+    assert "| K-means on pixels |" in result.stdout
     assert "| clustered generator, rgb |" in result.stdout
     assert sorted(path.name for path in (flat / "maps").iterdir()) == ["a.png", "b.png", "c.png"]
     assert read_label_map(flat / "maps" / "a.png").shape == (128, 128)

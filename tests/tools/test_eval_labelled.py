@@ -85,7 +85,7 @@ def test_every_tool_writes_the_same_keys(tmp_path, config, tool, write, argument
     assert set(report) >= keys | {"seconds_per_seed", "n_images", "stack", "config", "data", "class_names"}
     assert (report["n_images"], report["classes"]) == (2, classes)
     assert report["acc"] > 60 > report["majority_acc"] > 30
-    assert "| K-means on RGB |" in result.stdout
+    assert "| K-means on pixels |" in result.stdout
     assert all(read_label_map(path).shape == size for path in (tmp_path / "maps").iterdir())
 
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
-from pixelcluster.variational.pixel import PixelSettings, PixelVariationalClustering, _displaced
+from pixelcluster.targets.base import cells_used
+from pixelcluster.variational.pixel import Explained, PixelSettings, PixelVariationalClustering, _displaced
 from tests.synthetic import textures
 
 DEFAULTS = PixelSettings()
@@ -58,6 +60,35 @@ def test_masked_pixels_have_no_influence_and_a_seed_repeats(bands):
     assert not torch.equal(weights[0], weights[2])
     unmasked = PixelVariationalClustering(3, settings=TWO_STEPS).fit(changed)
     assert not torch.equal(unmasked.model_.head.classifier.weight, weights[0])
+
+
+def test_classes_that_only_infrared_tells_apart_are_found():
+    _, labels = textures(6)
+    rng = np.random.default_rng(0)
+    colours = rng.uniform(0.4, 0.6, (6, 96, 96, 3))
+    infrared = np.array([0.2, 0.5, 0.8])[np.stack(labels)] + rng.normal(0, 0.03, (6, 96, 96))
+    images = list(np.concatenate([colours, infrared[..., None]], axis=3).astype(np.float32))
+    model = PixelVariationalClustering(3, settings=QUICK).fit(images)
+    assert agreement(model, images, labels) > 0.85
+    with pytest.raises(PixelClusterError, match="images have 3 channels, wanted 4"):
+        model.predict(images[0][..., :3])
+
+
+def test_what_z_explains_has_variance_one_and_holds_infrared():
+    rng = np.random.default_rng(0)
+    images = [rng.random((32, 32, 4)).astype(np.float32) for _ in range(3)]
+    masks = [rng.random((32, 32)) < 0.9 for _ in images]
+    explained = Explained(list(zip(images, masks, strict=True)), torch.device("cpu"))
+    values = explained(torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2))
+    assert values.shape == (3, explained.n_channels, 8, 8)
+    used = values[:, -1][torch.stack([cells_used(torch.from_numpy(mask), 4) for mask in masks])]
+    assert float(used.mean()) == pytest.approx(0, abs=1e-5)
+    assert float(used.std(correction=0)) == pytest.approx(1, abs=1e-5)
+    colours = [(image[..., :3], mask) for image, mask in zip(images, masks, strict=True)]
+    without = Explained(colours, torch.device("cpu"))
+    assert without.n_channels == explained.n_channels - 1
+    plain = without(torch.from_numpy(np.stack(images)[..., :3]).permute(0, 3, 1, 2))
+    assert torch.equal(plain, values[:, :-1])
 
 
 def test_the_budget_is_kept(bands):

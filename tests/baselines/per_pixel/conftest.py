@@ -37,3 +37,17 @@ def blocks() -> tuple[list[np.ndarray], list[np.ndarray]]:
         images.append(colour.clip(0, 1).astype(np.float32))
         labels.append(label.astype(np.uint8))
     return images, labels
+
+
+@pytest.fixture(scope="session")
+def aerial() -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Six images of 128 px in blocks of colour noise that only infrared tells apart, and their labels."""
+    rng = np.random.default_rng(0)
+    images, labels = [], []
+    for _ in range(6):
+        label = np.kron(rng.integers(0, 2, (2, 2)), np.ones((64, 64), int))
+        colour = rng.uniform(0.4, 0.6, (128, 128, 3))
+        infrared = 0.1 + 0.8 * label + rng.normal(0, 0.03, label.shape)
+        images.append(np.concatenate([colour, infrared[..., None]], axis=2).astype(np.float32))
+        labels.append(label.astype(np.uint8))
+    return images, labels

@@ -39,6 +39,12 @@ def test_the_latent_field_sees_the_labels():
     assert not torch.allclose(before, network.infer(observed)[1])
 
 
+def test_infrared_is_drawn_too():
+    network = Network(3, 4)
+    assert network.decode(torch.randn(2, 8, 1, 1), (8, 8)).shape == (2, 3, 4 * 16, 8, 8)
+    assert network.infer(torch.rand(1, 4, 32, 32))[0].shape == (1, 3, 8, 8)
+
+
 def test_planted_blocks_are_found(found, blocks):
     images, labels = blocks
     method = Cvae(3, steps=80, crop=64, batch_size=4, device="cpu").fit(images)

@@ -78,3 +78,13 @@ def test_the_sub_head_of_most_information_labels():
     heads = method._probabilities(method._features(torch.rand(1, 3, 32, 32)), "main")
     assert heads.shape == (1, 3, 2, 8, 8)
     assert torch.allclose(heads.sum(2), torch.ones(1, 3, 8, 8))
+
+
+def test_classes_that_only_infrared_tells_apart_are_found(found, aerial):
+    images, labels = aerial
+    method = Iic(2, steps=40, crop=64, batch_size=4, device="cpu").fit(images)
+    assert method.network_["trunk"][0].in_channels == 4
+    assert found(method, images, labels) > 0.85
+    colours = [image[..., :3] for image in images]
+    blind = Iic(2, steps=40, crop=64, batch_size=4, device="cpu").fit(colours)
+    assert found(blind, colours, labels) < 0.7

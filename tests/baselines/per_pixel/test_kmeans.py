@@ -53,3 +53,17 @@ def test_the_same_seed_gives_the_same_clusters():
 def test_too_few_pixels_are_refused(images):
     with pytest.raises(PixelClusterError, match=f"{2 * len(images)} usable pixels for 3 clusters"):
         PixelKMeans(3).fit(images)
+
+
+def test_infrared_counts_where_there_is_one(found, aerial):
+    images, labels = aerial
+    assert found(PixelKMeans(2).fit(images), images, labels) == 1
+    masked = PixelKMeans(2).fit(images, [label < 2 for label in labels])
+    assert masked.model_.cluster_centers_.shape == (2, 4)
+    colours = [image[..., :3] for image in images]
+    model = PixelKMeans(2).fit(colours)
+    assert found(model, colours, labels) < 0.55
+    with pytest.raises(PixelClusterError, match="images have 4 channels, wanted 3"):
+        model.predict(images[0])
+    with pytest.raises(PixelClusterError, match="images have 3 and 4 channels, wanted 3 or 4"):
+        model.fit([images[0], colours[0]])

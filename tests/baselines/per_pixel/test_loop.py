@@ -62,6 +62,21 @@ def test_sizes_may_differ(kind):
 
 
 @TRAINED
+def test_infrared_is_learned_from(kind):
+    infrared = noise((40, 52), (36, 40))
+    images = [np.concatenate([own, own[..., :1]], axis=2) for own in noise((40, 52), (36, 40))]
+    changed = [
+        np.concatenate([image[..., :3], 1 - own[..., :1]], axis=2)
+        for image, own in zip(images, infrared, strict=True)
+    ]
+    one, two = (quick(kind).fit(own) for own in (images, changed))
+    assert one.losses_ != two.losses_
+    assert one.predict(images[0]).shape == (40, 52)
+    with pytest.raises(PixelClusterError, match="images have 3 channels, wanted 4"):
+        one.predict(infrared[0])
+
+
+@TRAINED
 def test_the_budget_is_kept(kind):
     images = noise((40, 40), (40, 40))
     assert len(quick(kind, minutes=0).fit(images).losses_) == 1
@@ -101,6 +116,14 @@ def test_views_are_the_same_places_in_other_colours():
     back = flip(batch.views, batch.flipped).mean(1)
     assert (back[:, :, -1] > back[:, :, 0]).all()
     assert not torch.allclose(back, batch.images.mean(1), atol=0.05)
+
+
+def test_views_leave_infrared_as_it_is():
+    image = np.random.default_rng(0).random((32, 32, 4)).astype(np.float32)
+    batch = crops([image], batch_size=16).draw()
+    back = flip(batch.views, batch.flipped)
+    assert torch.equal(back[:, 3:], batch.images[:, 3:])
+    assert not torch.equal(back[:, :3], batch.images[:, :3])
 
 
 def test_padding_and_masks_are_left_out_of_the_cells():

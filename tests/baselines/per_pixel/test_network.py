@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pixelcluster.baselines.per_pixel.network import STRIDE, WIDTH, Trunk, grow, network_input
+from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, STRIDE, WIDTH, Trunk, grow, network_input
 from pixelcluster.targets.sobel import grey
 
 
@@ -30,6 +30,13 @@ def test_the_input_is_colour_and_gradient():
     middle = grey(images)[:, 0]
     wanted = (middle[:, 1:4, 1] - middle[:, 1:4, 3]) * torch.tensor([1.0, 2.0, 1.0])
     assert torch.allclose(seen[:, 3, 2, 2], wanted.sum(1), atol=1e-6)
+
+
+def test_the_input_is_colour_and_infrared_where_there_is_infrared():
+    images = torch.rand(2, 4, 6, 7)
+    assert torch.equal(network_input(images), images)
+    for channels, wanted in INPUT_CHANNELS.items():
+        assert network_input(torch.rand(1, channels, 4, 4)).shape[1] == wanted
 
 
 def test_growing_keeps_cells_in_place():

@@ -52,6 +52,13 @@ def test_a_descriptor_tells_directions_apart_but_not_brightness():
     assert np.abs(here[0] - here[2]).max() > 0.1
 
 
+def test_only_colour_is_looked_at():
+    colours = [np.random.default_rng(0).random((32, 40, 3)).astype(np.float32)]
+    aerial = [np.concatenate([colours[0], 1 - colours[0][..., :1]], axis=2)]
+    one, two = (SiftKMeans(2).fit(own).predict(own[0]) for own in (colours, aerial))
+    assert np.array_equal(one, two)
+
+
 def test_too_few_keypoints_are_refused():
     with pytest.raises(PixelClusterError, match="1 usable pixels for 3 clusters"):
         SiftKMeans(3).fit([np.zeros((4, 4, 3), np.float32)])

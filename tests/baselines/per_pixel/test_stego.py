@@ -37,6 +37,13 @@ def test_masked_pixels_have_no_influence(method, few):
     assert torch.equal(one, two)
 
 
+def test_only_colour_is_looked_at(few):
+    colours = few[0][0]
+    aerial = np.concatenate([colours, 1 - colours[..., :1]], axis=2)
+    one, two = (EncoderKMeans(2, device="cpu").fit([own]).predict(own) for own in (colours, aerial))
+    assert np.array_equal(one, two)
+
+
 def test_one_image_is_its_own_neighbour(few):
     image = few[0][0][:50, :70]
     assert Stego(2, steps=2, device="cpu").fit([image]).predict(image).shape == (50, 70)
