@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import reprlib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import (
@@ -75,7 +75,8 @@ class GeneratorSettings(_Section):
     noise: Literal["isotropic", "full"] = "full"
     """One sigma, or a covariance a cluster: the pixel-scale latent of a factor model, integrated out."""
     sigma: PositiveFloat | None = None
-    """Standard deviation of the noise on normalised targets at the start; none: the residual of the start."""
+    """Standard deviation of the noise on normalised targets at the start; none: the residual of the start.
+    Not beside noise full, which starts from covariances."""
     sigma_schedule: Literal["fixed", "annealed", "learned"] = "learned"
     """annealed: from twice sigma down to sigma, geometrically, over the first half of the iterations."""
 
@@ -101,8 +102,8 @@ class SamplerSettings(_Section):
 
     langevin_steps: Annotated[int, Field(ge=0)] = 5
     """Steps on z a visit (the paper: 100 of a short-run chain; here chains persist)."""
-    step_size: PositiveFloat = 0.2
-    """In units of the inverse curvature."""
+    step_size: PositiveFloat = 0.5
+    """In units of the inverse of the largest curvature; stable below 2."""
     gibbs_sweeps: PositiveInt = 2
     """Sweeps over y a visit."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
@@ -192,6 +193,34 @@ class RunConfig(_Section):
             raise ValueError(f"clusters names id {max(ids)}, but there are {self.n_clusters} clusters")
         return self
 
+    def check_fit(self) -> None:
+        """Refuse settings that exclude each other: a fit asks first of all, when it knows n_clusters.
+
+        Raises:
+            PixelClusterError: naming them and the way out.
+        """
+        generator, prior = self.generator, self.prior
+        full = generator.noise == "full"
+        if full and generator.sigma_schedule != "learned":
+            raise PixelClusterError(
+                "generator.noise full learns its covariances; give noise isotropic, or no sigma_schedule"
+            )
+        if full and generator.form == "heads" and generator.sigma is not None:
+            raise PixelClusterError(
+                "generator.noise full starts from the covariances; give noise isotropic, or no sigma"
+            )
+        if self.n_clusters != "auto" and not prior.sparsity:
+            return
+        if not prior.proportions:
+            raise PixelClusterError(
+                "clusters are pruned by their proportions; give n_clusters and prior.sparsity 0, or switch "
+                "prior.proportions on"
+            )
+        if generator.form == "convolutional":
+            raise PixelClusterError(
+                "the convolutional generator cannot drop clusters; give n_clusters and prior.sparsity 0"
+            )
+
 
 def load_config(path: str | Path) -> RunConfig:
     """Read a YAML file of settings.
@@ -252,23 +281,36 @@ def parse_config(values: object, origin: str = "settings", tree: yaml.Node | Non
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])[:80] or "the whole"
+        first, *others = error.errors(include_url=False)
+        place = _place(values, first["loc"])
+        where = ".".join(map(str, place))[:80] or "the whole"
         if tree is not None:
-            origin = f"{origin}, line {_line(tree, first['loc'])}"
+            origin = f"{origin}, line {_line(tree, place)}"
         if first["type"] == "extra_forbidden":
             raise PixelClusterError(f"{origin}: unknown key {where}; {_nearest(first['loc'])}") from error
         if first["type"] == "value_error":  # of a whole section: the message says what was given
             reason = first["msg"].removeprefix("Value error, ")
             raise PixelClusterError(f"{origin}: {where}: {reason}") from error
         given = reprlib.repr(first["input"])
-        raise PixelClusterError(f"{origin}: {where} is {given}: {first['msg']}") from error
+        same = [first["msg"], *(e["msg"] for e in others if _place(values, e["loc"]) == place)]
+        wanted = " or ".join(msg.removeprefix("Input should be ").partition(", unable")[0] for msg in same)
+        raise PixelClusterError(f"{origin}: {where} is {given}; wanted {wanted}") from error
 
 
 def dump_config(config: RunConfig) -> str:
     """Return the settings as YAML that `load_config` reads back."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     return text
+
+
+def _place(values: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Return the part of an error's location that is in the settings: pydantic adds branches of unions."""
+    for n, part in enumerate(location):
+        try:
+            values = values[part]
+        except (TypeError, LookupError):
+            return location[:n]
+    return location
 
 
 def _line(tree: yaml.Node, location: tuple[int | str, ...]) -> int:

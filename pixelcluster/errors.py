@@ -1,4 +1,4 @@
-"""What pixelcluster raises and warns with, and how a file is named in a message."""
+"""What pixelcluster raises and warns with, and how files and numbers of things are named in a message."""
 
 from __future__ import annotations
 
@@ -11,6 +11,11 @@ class PixelClusterError(ValueError):
 
 class PixelClusterWarning(UserWarning):
     """The result stands, but is not exactly what was asked for (fewer clusters, for example)."""
+
+
+def counted(count: int, noun: str) -> str:
+    """Return how many there are, in English: "1 image", "2 images"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def show_path(path: str | os.PathLike[str]) -> str:

@@ -7,19 +7,20 @@ import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster import clock
+from pixelcluster.arguments import check_mode, check_n_clusters, check_seed
 from pixelcluster.config import ClusterSettings, RunConfig, load_config
 from pixelcluster.data.folder import limit_side, read_images
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
-from pixelcluster.io.scribbles import read_scribbles
+from pixelcluster.io.scribbles import check_whole, read_scribbles
 from pixelcluster.progress import Progress
 from pixelcluster.segmenting.predict import Mode, label_image
 from pixelcluster.segmenting.progress import Watch
@@ -40,7 +41,7 @@ class PixelCluster:
         n_clusters: K, or "auto" to start high and prune; None leaves it to the configuration.
         stack: target stack, for example "encoder" or "texture+patches"; None leaves it to the configuration.
         config: settings, or a YAML file of them; None: the defaults.
-        seed: same seed and machine, same result.
+        seed: from 0 to 2^32 - 1; same seed and machine, same result.
         device: "auto", "cpu" or "cuda".
         max_pixels: largest accepted height x width of a file, compared before decoding.
 
@@ -64,6 +65,7 @@ class PixelCluster:
         device: str = "auto",
         max_pixels: int = MAX_PIXELS,
     ) -> None:
+        check_seed(seed)
         self.n_clusters, self.stack, self.config = n_clusters, stack, config
         self.seed, self.device, self.max_pixels = seed, device, max_pixels
 
@@ -89,7 +91,8 @@ class PixelCluster:
             The model itself.
 
         Raises:
-            PixelClusterError: no readable image, bad settings, fewer label cells than clusters.
+            PixelClusterError: no readable image, settings that are wrong or exclude each other, fewer label
+                cells than clusters.
         """
         deadline = math.inf if minutes is None else clock.now() + 60 * minutes
         config = self._settings()
@@ -131,11 +134,12 @@ class PixelCluster:
             The segmentation at the size of the image.
 
         Raises:
-            PixelClusterError: not fitted, or an image that cannot be read.
+            PixelClusterError: not fitted, no such mode, or an image that cannot be read.
         """
         started = time.perf_counter()
         model = self._fitted()
-        chosen: Mode = mode or model.config.mode
+        chosen: Mode = model.config.mode if mode is None else mode
+        check_mode(chosen, get_args(Mode))
         picture = read_image(image, max_pixels=self.max_pixels)
         marks = None
         if scribbles is not None:
@@ -187,17 +191,14 @@ class PixelCluster:
         if config is None:
             config = RunConfig() if self.config is None else load_config(cast("str | Path", self.config))
         if self.n_clusters is not None:
-            counted = isinstance(self.n_clusters, int) and self.n_clusters >= 1
-            if self.n_clusters != "auto" and not counted:
-                raise PixelClusterError(
-                    f"n_clusters is {self.n_clusters!r}; wanted a number from 1 up, or 'auto'"
-                )
+            check_n_clusters(self.n_clusters)
             config = config.model_copy(update={"n_clusters": self.n_clusters})
         if self.stack is not None:
             same = self.stack == config.targets.stack
             options = config.targets.options if same else {}
             targets = config.targets.model_copy(update={"stack": self.stack, "options": options})
             config = config.model_copy(update={"targets": targets})
+        config.check_fit()
         # Names and merges of a fitted model mean nothing to the next one.
         return config.model_copy(update={"clusters": ClusterSettings()})
 
@@ -222,6 +223,7 @@ class PixelCluster:
         config = self._fitted().config
         k = self._fitted().generator.n_clusters
         if isinstance(scribbles, np.ndarray):
+            check_whole(scribbles)
             if scribbles.shape != shape or scribbles.max() < 0 or scribbles.max() >= k:
                 raise PixelClusterError(
                     f"scribbles are {scribbles.shape} with ids up to {scribbles.max()}; wanted {shape} and "

@@ -46,7 +46,11 @@ def test_wrong_settings_name_file_key_and_way_out(tmp_path: Path, text: str, wor
             "line 5: unknown key training.epoch; did you mean epochs",
         ),
         ("# settings\ntrainin: {}\n", "line 2: unknown key trainin; did you mean training"),
-        ("prior:\n  rows: 2\n  potts_weight: much\n", "line 3: prior.potts_weight is 'much'"),
+        (
+            "prior:\n  rows: 2\n  potts_weight: much\n",
+            "line 3: prior.potts_weight is 'much'; wanted a valid number",
+        ),
+        ("n_clusters: banana\n", "line 1: n_clusters is 'banana'; wanted a valid integer or 'auto'"),
         ("training: {restarts: 2,\n  batch_size: 0}\n", "line 2: training.batch_size is 0"),
         ("mode: fast\ntargets:\n  options: {texture: 5}\n", "line 3: targets.options.texture is 5"),
         ("- 1\n", "line 1: the whole is [1]"),
@@ -126,3 +130,29 @@ def test_round_trip(tmp_path: Path) -> None:
 def test_shipped_settings_load() -> None:
     for path in CONFIGS:
         assert isinstance(load_config(path), RunConfig)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"generator": {"sigma_schedule": "fixed"}}, "give noise isotropic, or no sigma_schedule"),
+        ({"generator": {"sigma": 0.3}}, "give noise isotropic, or no sigma$"),
+        ({"prior": {"proportions": False}}, "pruned by their proportions"),
+        ({"n_clusters": 3, "prior": {"proportions": False, "sparsity": 0.01}}, "pruned by their proportions"),
+        ({"generator": {"form": "convolutional"}}, "cannot drop clusters"),
+    ],
+)
+def test_settings_that_exclude_each_other(changes: dict[str, object], words: str) -> None:
+    with pytest.raises(PixelClusterError, match=words):
+        parse_config(changes).check_fit()
+
+
+def test_what_goes_together_may_be_fitted() -> None:
+    for changes in (
+        {"generator": {"noise": "isotropic", "sigma": 0.3, "sigma_schedule": "annealed"}},
+        {"n_clusters": 3, "generator": {"form": "convolutional", "sigma": 0.3}},
+        {"n_clusters": 3, "prior": {"proportions": False}},
+    ):
+        parse_config(changes).check_fit()
+    for path in CONFIGS:
+        load_config(path).check_fit()

@@ -75,6 +75,33 @@ def test_a_number_of_clusters_that_is_none(n_clusters) -> None:
         PixelCluster(n_clusters, config=settings()).fit(textures(1)[0])
 
 
+def test_wrong_arguments_are_named(fitted) -> None:
+    image = textures(1, side=32)[0][0]
+    for seed in (-1, 2**32):
+        with pytest.raises(PixelClusterError, match="seed is"):
+            PixelCluster(seed=seed)
+        with pytest.raises(PixelClusterError, match="seed is"):
+            segment(image, 2, seed=seed)
+    with pytest.raises(PixelClusterError, match="mode is 'nonsense'; wanted fast or exact"):
+        fitted.predict(image, mode="nonsense")
+    with pytest.raises(PixelClusterError, match="scribbles are float64; wanted whole numbers"):
+        fitted.predict(image, scribbles=np.zeros((32, 32)))
+
+
+def test_settings_that_exclude_each_other_are_refused_before_any_image_is_read() -> None:
+    config = settings(prior={"proportions": False})
+    with pytest.raises(PixelClusterError, match="pruned by their proportions"):
+        PixelCluster("auto", config=config).fit("no such folder")
+    with pytest.raises(PixelClusterError, match="no sigma"):
+        PixelCluster(config=settings(generator={"sigma": 0.3})).fit("no such folder")
+    assert PixelCluster(3, config=config)._settings().n_clusters == 3
+
+
+def test_a_date_is_a_seed() -> None:
+    model = PixelCluster(config=settings(training={"epochs": 1}), seed=20_261_122)
+    assert model.fit(textures(1, side=32)[0]).model_.history
+
+
 def test_wrong_use_is_named(fitted) -> None:
     images, _ = textures(2, side=32)
     model = PixelCluster(config=settings())

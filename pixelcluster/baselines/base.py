@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pixelcluster.arguments import check_seed
 from pixelcluster.errors import PixelClusterError
 
 FloatImage = npt.NDArray[np.float32]
@@ -26,7 +27,7 @@ class Baseline(ABC):
 
     Args:
         n_clusters: K; ids are 0..K-1.
-        seed: of everything that is drawn.
+        seed: of everything that is drawn, from 0 to 2^32 - 1.
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
         minutes: time budget of the fit, by `clock.now`; what was reached by then is the result.
     """
@@ -36,6 +37,9 @@ class Baseline(ABC):
     seed: int = 0
     device: str = "auto"
     minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     @abstractmethod
     def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Baseline:

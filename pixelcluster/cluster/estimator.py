@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor
 
 from pixelcluster import clock
-from pixelcluster.cluster.fitting import fit_model
-from pixelcluster.cluster.images import from_array, from_files, from_rows, from_sequence
-from pixelcluster.cluster.model import ImageModel, Mode, infer
+from pixelcluster.arguments import check_mode, check_n_clusters, check_seed
+from pixelcluster.cluster.fitting import fit_images
+from pixelcluster.cluster.images import from_array, from_files, from_rows, from_sequence, row_format
+from pixelcluster.cluster.model import ImageModel, Mode, infer_images
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.storage import load_images_model, save_images_model
 from pixelcluster.device import choose_device
@@ -39,7 +40,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
     Args:
         n_clusters: K, or "auto" to start high and prune.
         settings: all other settings; None: the defaults.
-        seed: same seed and machine, same result.
+        seed: from 0 to 2^32 - 1; same seed and machine, same result.
         device: "auto", "cpu" or "cuda".
 
     Attributes:
@@ -90,13 +91,13 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
             Interrupted: a signal came; the run is saved.
         """
         settings = self.settings or ImageSettings()
-        if self.n_clusters != "auto" and (not isinstance(self.n_clusters, int) or self.n_clusters < 1):
-            raise PixelClusterError(
-                f"n_clusters is {self.n_clusters!r}; wanted a number from 1 up, or 'auto'"
-            )
-        settings = settings.model_copy(update={"n_clusters": self.n_clusters})
-        images = self._tensor(X, settings.side, fitting=True)
-        self.model_: ImageModel = fit_model(
+        check_n_clusters(self.n_clusters)
+        check_seed(self.seed)
+        rows = self._rows(X, fitting=True)
+        form = None if rows is None else row_format(rows)
+        settings = settings.model_copy(update={"n_clusters": self.n_clusters, "rows": form})
+        images = _tensor(X, rows, settings)
+        self.model_: ImageModel = fit_images(
             images,
             settings,
             seed=self.seed,
@@ -110,7 +111,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
         return self
 
     def predict(self, X: Images, *, mode: Mode = "exact") -> NDArray[np.int64]:
-        """Return the clusters (N,) int64 of images; see `cluster.model.infer` for the modes."""
+        """Return the clusters (N,) int64 of images; see `cluster.model.infer_images` for the modes."""
         labels: NDArray[np.int64] = self.predict_proba(X, mode=mode).argmax(1)
         return labels
 
@@ -135,9 +136,13 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
         return parts
 
     def tensor(self, X: Images) -> Tensor:
-        """Return images as the fitted model sees them, (N, C, S, S) uint8."""
+        """Return images as the fitted model sees them, (N, C, S, S) uint8.
+
+        Raises:
+            PixelClusterError: images that cannot be used, or rows where the fit had images.
+        """
         check_is_fitted(self)
-        return self._tensor(X, self.model_.settings.side, fitting=False)
+        return _tensor(X, self._rows(X, fitting=False), self.model_.settings)
 
     def save(self, folder: str | Path) -> None:
         """Write the model into a folder: cluster.yaml and model.safetensors."""
@@ -155,9 +160,13 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
         loaded = cls(len(model.proportions), settings=model.settings, seed=seed, device=device)
         loaded.model_ = model
         loaded.labels_ = model.probabilities.argmax(1).numpy()
+        if model.settings.rows is not None:
+            loaded.n_features_in_ = model.settings.rows.length
         return loaded
 
     def _infer(self, X: Images, mode: Mode) -> tuple[Tensor, Tensor]:
+        check_mode(mode, get_args(Mode))
+        check_seed(self.seed)
         images = self.tensor(X)
         wanted = self.model_.channels
         if images.shape[1] != wanted:
@@ -166,20 +175,31 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
                     "the model was fitted on grey images, these are in colour; convert them"
                 )
             images = images.expand(-1, wanted, -1, -1)
-        return infer(self.model_, images, mode=mode, seed=self.seed, device=choose_device(self.device))
+        return infer_images(self.model_, images, mode=mode, seed=self.seed, device=choose_device(self.device))
 
-    def _tensor(self, X: Images, side: int, *, fitting: bool) -> Tensor:
-        """Return images (N, C, S, S) uint8 of whatever was given."""
-        if isinstance(X, (str, Path)):
-            return from_files([Path(X)], side)[0]
-        if isinstance(X, np.ndarray) and X.ndim > 2:
-            return from_array(X, side)
+    def _rows(self, X: Images, *, fitting: bool) -> NDArray[Any] | None:
+        """Return rows (N, F) of numbers; None: X is images."""
+        if isinstance(X, (str, Path)) or (isinstance(X, np.ndarray) and X.ndim > 2):
+            return None
         if isinstance(X, (list, tuple)) and (not X or np.ndim(X[0]) != 1):
-            return from_sequence(X, side)
-        rows = validate_data(self, X, reset=fitting, dtype=[np.float64, np.float32])
-        if fitting:
-            self._low, self._high = float(rows.min()), float(rows.max())
-        return from_rows(rows, self._low, self._high, side)
+            return None
+        rows: NDArray[Any] = validate_data(self, X, reset=fitting, dtype=[np.float64, np.float32])
+        return rows
+
+
+def _tensor(X: Images, rows: NDArray[Any] | None, settings: ImageSettings) -> Tensor:
+    """Return images (N, C, S, S) uint8 of rows, or where these are None of X."""
+    if rows is not None:
+        if settings.rows is None:
+            raise PixelClusterError(
+                "rows of numbers were given, but the model was fitted on images; give those"
+            )
+        return from_rows(rows, settings.rows, settings.side)
+    if isinstance(X, (str, Path)):
+        return from_files([Path(X)], settings.side)[0]
+    if isinstance(X, np.ndarray):
+        return from_array(X, settings.side)
+    return from_sequence(cast("Sequence[Any]", X), settings.side)
 
 
 def _known(labels: ArrayLike, n_images: int, n_clusters: int | str) -> Tensor:

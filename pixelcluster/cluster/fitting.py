@@ -16,11 +16,11 @@ from pixelcluster.cluster.graph import ImageGraph, build_graph
 from pixelcluster.cluster.joint import ImageGenerator, clamped
 from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.partition import partition
-from pixelcluster.cluster.reading import read_images
+from pixelcluster.cluster.reading import infer_evidence
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.student import fit_student
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.model.prior import LabelPrior, estimate_proportions
+from pixelcluster.model.prior import LabelPrior, estimate_proportions, sparse_proportions
 from pixelcluster.progress import Progress
 from pixelcluster.sampling import gibbs
 from pixelcluster.training.identity import check_same_run, fingerprints, identity, of_checkpoint
@@ -41,7 +41,7 @@ _SPARSITY = 0.02
 """Of all images: where K is learned, smaller clusters are pruned."""
 
 
-def fit_model(
+def fit_images(
     images: Tensor,
     settings: ImageSettings,
     *,
@@ -178,7 +178,7 @@ def _model(
     recognition, labels, n_clusters = fit.recognition, fit.labels, fit.generator.n_clusters
     counts = torch.bincount(labels, minlength=n_clusters).float()
     if settings.n_clusters == "auto":
-        proportions = estimate_proportions(counts, -_SPARSITY * len(images))
+        proportions = sparse_proportions(counts, _SPARSITY)
         kept = proportions > 0
         generator, recognition = generator.select(kept), recognition.select(kept)
         n_clusters, proportions = int(kept.sum()), proportions[kept]
@@ -187,7 +187,7 @@ def _model(
         labels = torch.where(kept[labels], (kept.cumsum(0) - 1)[labels], -1)
     else:
         proportions = estimate_proportions(counts, 1.0)
-    evidence, latents = read_images(generator, recognition, settings, images, seed=seed, device=device)
+    evidence, latents = infer_evidence(generator, recognition, settings, images, seed=seed, device=device)
     evidence = clamped(evidence, fit.known)
     if graph is None:
         probabilities = (evidence + proportions.log()).softmax(1)

@@ -114,6 +114,5 @@ def neighbour_votes(graph: ImageGraph, probabilities: Tensor, places: Tensor, n_
     count = min(n_neighbours, len(graph.places))
     neighbours, squared = nearest(places, graph.places, count)
     scale = (squared[:, -1:].clamp_min(1e-12) * graph.radii[neighbours]).sqrt()
-    affinity = torch.exp(-squared / scale)
-    affinity = affinity / affinity.sum(1, keepdim=True)
+    affinity = torch.softmax(-squared / scale, 1)  # exp alone is 0 for all beside copies of one image
     return torch.einsum("bn,bnk->bk", affinity, probabilities[neighbours].float())

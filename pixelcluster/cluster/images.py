@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pixelcluster.cluster.settings import RowFormat
 from pixelcluster.data.folder import read_images
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
@@ -47,14 +48,19 @@ def from_array(images: Array, side: int) -> Tensor:
     return torch.stack([squared(image, side) for image in images])
 
 
-def from_rows(rows: Array, low: float, high: float, side: int) -> Tensor:
-    """Return images (N, 1, S, S) uint8 of rows (N, F) of numbers from low to high; beyond, they saturate.
+def row_format(rows: Array) -> RowFormat:
+    """Return the format of rows (N, F) of finite numbers."""
+    return RowFormat(low=float(rows.min()), high=float(rows.max()), length=rows.shape[1])
+
+
+def from_rows(rows: Array, form: RowFormat, side: int) -> Tensor:
+    """Return images (N, 1, S, S) uint8 of rows (N, F) of numbers; beyond the format's, they saturate.
 
     A row of a square number of entries is a square image, any other an image of one line.
     """
-    scaled = np.clip((rows - low) / max(high - low, 1e-12), 0, 1)
-    width = int(np.sqrt(rows.shape[1]))
-    shape = (width, width) if width**2 == rows.shape[1] else (1, rows.shape[1])
+    scaled = np.clip((rows - form.low) / max(form.high - form.low, 1e-12), 0, 1)
+    width = int(np.sqrt(form.length))
+    shape = (width, width) if width**2 == form.length else (1, form.length)
     return from_array(scaled.reshape(len(rows), *shape), side)
 
 

@@ -71,7 +71,7 @@ def read_input(given: Given, side: int) -> tuple[Tensor, list[str], list[tuple[P
     from pixelcluster.cluster.images import from_array, from_files
 
     source, root = given.source, given.root
-    if root is not None or source == "digits":
+    if of_a_set(source, root):
         from pixelcluster.data.image_sets import load_image_set
 
         images = load_image_set(source, None if root is None else given.found(root)).train
@@ -79,10 +79,27 @@ def read_input(given: Given, side: int) -> tuple[Tensor, list[str], list[tuple[P
         images = _of_npz(given.found(source))
     else:
         folder = given.found(source)
+        if not folder.exists():
+            _refuse_set(source)
         tensor, paths, failures = from_files([folder], side, max_pixels=given.max_pixels)
         # An id is the path as it was given, wherever the files are found now.
         return tensor, [str(Path(source, path.relative_to(folder))) for path in paths], failures
     return from_array(images, side), [str(index) for index in range(len(images))], []
+
+
+def of_a_set(source: str, root: Path | None) -> bool:
+    """Whether a run clusters the training part of a named data set."""
+    return root is not None or source == "digits"
+
+
+def _refuse_set(source: str) -> None:
+    """Say what is wanted where a path that does not exist is the name of a data set."""
+    from pixelcluster.data.image_sets import NAMES
+
+    if source in NAMES:
+        raise PixelClusterError(
+            f"{source}: names a data set, which is read from disk; say where it is with --root PATH"
+        )
 
 
 def read_labels(path: Path, ids: list[str]) -> NDArray[np.int64]:

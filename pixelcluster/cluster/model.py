@@ -10,10 +10,10 @@ from torch import Tensor
 
 from pixelcluster.cluster.graph import ImageGraph, locate, neighbour_votes
 from pixelcluster.cluster.joint import ImageGenerator
-from pixelcluster.cluster.reading import read_images
+from pixelcluster.cluster.reading import infer_evidence
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
-from pixelcluster.cluster.student import Student
+from pixelcluster.cluster.student import ImageStudent
 from pixelcluster.errors import PixelClusterError
 
 Mode = Literal["exact", "generator", "fast"]
@@ -42,7 +42,7 @@ class ImageModel:
     graph: ImageGraph | None
     probabilities: Tensor
     latents: Tensor
-    student: Student | None
+    student: ImageStudent | None
     objective: float
 
     @property
@@ -51,7 +51,7 @@ class ImageModel:
         return self.generator.channels
 
 
-def infer(
+def infer_images(
     model: ImageModel, images: Tensor, *, mode: Mode, seed: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return probabilities (B, K) and z under the chosen cluster (B, d) of new images; no image sees another.
@@ -65,7 +65,7 @@ def infer(
         device: where to compute.
 
     Raises:
-        PixelClusterError: mode "fast" without a student.
+        PixelClusterError: mode "fast" without a student, or probabilities that are not finite.
     """
     if mode == "fast":
         if model.student is None:
@@ -80,7 +80,7 @@ def infer(
         probabilities, latents = torch.cat(parts).cpu(), torch.cat(means).cpu()
         latents = latents.expand(-1, probabilities.shape[1], -1)
     else:
-        evidence, latents = read_images(
+        evidence, latents = infer_evidence(
             model.generator, model.recognition, model.settings, images, seed=seed, device=device
         )
         logits = evidence + model.proportions.log()
@@ -90,4 +90,6 @@ def infer(
             votes = neighbour_votes(graph, model.probabilities, places, model.settings.n_neighbours)
             logits = logits + model.settings.potts_weight * votes
         probabilities = logits.softmax(1)
+    if not probabilities.isfinite().all():  # argmax would call it label 0
+        raise PixelClusterError(f"the model's answer is not finite in mode {mode}; fit the model again")
     return probabilities, latents[torch.arange(len(latents)), probabilities.argmax(1)]

@@ -1,4 +1,4 @@
-"""Reading images with a fitted generator: chains from their stated start, and the evidence of clusters.
+"""Inferring images with a fitted generator: chains from their stated start, and the evidence of clusters.
 
 Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 3 and 7.
 """
@@ -12,6 +12,7 @@ from torch.nn import functional
 from pixelcluster.cluster.joint import ImageGenerator, log_evidence, log_joint, tempered_sigma
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.errors import PixelClusterError
 from pixelcluster.sampling import langevin
 from pixelcluster.sampling.noise import Streams
 
@@ -19,7 +20,7 @@ _READ = 500
 """Images read at a time."""
 
 
-def read_images(
+def infer_evidence(
     generator: ImageGenerator,
     recognition: Recognition,
     settings: ImageSettings,
@@ -32,6 +33,9 @@ def read_images(
 
     The chains start at the recognition network's mean and move at temperature 0: the Laplace term of the
     evidence is for the mode.
+
+    Raises:
+        PixelClusterError: evidence that is not finite, of which a label would be made up.
     """
     sigma = tempered_sigma(settings.sigma, settings.generator_side)
     evidence, latents = [], []
@@ -54,5 +58,7 @@ def read_images(
         z = state.position
         with torch.no_grad():
             evidence.append(log_evidence(generator, x, z, stated, sigma).cpu())
+        if not evidence[-1].isfinite().all():
+            raise PixelClusterError("the generator's evidence is not finite; fit the model again")
         latents.append(z.cpu())
     return torch.cat(evidence), torch.cat(latents)

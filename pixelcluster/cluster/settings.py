@@ -6,11 +6,21 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0)]
+from pixelcluster.config import PositiveFloat, PositiveInt
+
 MOST_CLUSTERS = 1_000
 ClusterCount = Annotated[int, Field(ge=1, le=MOST_CLUSTERS)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class RowFormat(BaseModel):
+    """What rows of numbers were made images of: their least and greatest number, and their length."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    low: float
+    high: float
+    length: PositiveInt
 
 
 class ImageSettings(BaseModel):
@@ -60,3 +70,5 @@ class ImageSettings(BaseModel):
     restarts: PositiveInt = 1
     student_epochs: Annotated[int, Field(ge=0)] = 4
     """Passes of the student over the images; 0: none, and no fast mode."""
+    rows: RowFormat | None = None
+    """Set by a fit: of its rows of numbers; None where it had images."""

@@ -17,7 +17,7 @@ from pixelcluster.cluster.graph import ImageGraph
 from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import MOST_CLUSTERS, ImageSettings
-from pixelcluster.cluster.student import Student
+from pixelcluster.cluster.student import ImageStudent
 from pixelcluster.config import read_yaml
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.write import atomic_set, make_folder
@@ -86,7 +86,7 @@ def load_images_model(folder: str | Path, device: torch.device) -> ImageModel:
         recognition = Recognition(n_chains, generator.n_latent, channels, settings.side)
         student = None
         if any(name.startswith("student.") for name in tensors):
-            student = Student(n_clusters, channels, settings.side)
+            student = ImageStudent(n_clusters, channels, settings.side)
         for name, part in (("generator", generator), ("recognition", recognition), ("student", student)):
             if part is not None:
                 part.load_state_dict(_of(tensors, name))

@@ -23,7 +23,7 @@ _BATCH = 128
 _RATE = 2e-3
 
 
-class Student(nn.Module):
+class ImageStudent(nn.Module):
     """Images (B, C, S, S) in [0, 1] to logits of labels (B, K).
 
     Args:
@@ -66,7 +66,7 @@ def fit_student(
     device: torch.device,
     deadline: float = math.inf,
     progress: Progress | None = None,
-) -> Student | None:
+) -> ImageStudent | None:
     """Return a student of the labels of a fit; None where the time leaves it no batch.
 
     Args:
@@ -79,7 +79,7 @@ def fit_student(
         progress: called now and then.
     """
     random = torch.Generator().manual_seed(seed)
-    student = Student(probabilities.shape[1], images.shape[1], images.shape[-1], seed=seed).to(device)
+    student = ImageStudent(probabilities.shape[1], images.shape[1], images.shape[-1], seed=seed).to(device)
     optimiser = torch.optim.AdamW(student.parameters(), weight_decay=1e-4)
     total = epochs * -(-len(images) // _BATCH)
     step, started = 0, clock.now()

@@ -50,10 +50,10 @@ class VariantResult:
 
 
 class RememberedStack(TargetStack):
-    """A fitted stack that computes the targets of an image once.
+    """A stack that computes the targets of an image once.
 
     Args:
-        stack: fitted.
+        stack: the stack.
     """
 
     def __init__(self, stack: TargetStack) -> None:
@@ -61,7 +61,7 @@ class RememberedStack(TargetStack):
         self.stack = stack
         self._known: dict[bytes, Tensor] = {}
 
-    def fit(
+    def fit_transform(
         self,
         images: Sequence[Tensor],
         *,
@@ -69,18 +69,25 @@ class RememberedStack(TargetStack):
         seed: int = 0,
         deadline: float = math.inf,
         progress: Progress | None = None,
-    ) -> RememberedStack:
-        """Fit the stack again and forget, see `TargetStack.fit`."""
-        self._known.clear()
-        self.stack.fit(images, masks=masks, seed=seed, deadline=deadline, progress=progress)
-        return self
+    ) -> list[Tensor]:
+        """Fit the stack and remember, see `TargetStack.fit_transform`."""
+        targets = self.stack.fit_transform(
+            images, masks=masks, seed=seed, deadline=deadline, progress=progress
+        )
+        pairs = zip(images, targets, strict=True)
+        self._known = {_digest(image[None]): values[None] for image, values in pairs}
+        return targets
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the targets, see `TargetStack.forward`."""
-        key = hashlib.sha256(images.detach().cpu().contiguous().numpy().tobytes()).digest()
+        key = _digest(images)
         if key not in self._known:
             self._known[key] = self.stack(images)
-        return self._known[key]
+        return self._known[key].to(images.device)
+
+
+def _digest(images: Tensor) -> bytes:
+    return hashlib.sha256(images.detach().cpu().contiguous().numpy().tobytes()).digest()
 
 
 @dataclass(frozen=True)
@@ -103,14 +110,13 @@ def prepare_targets(
         device: "auto", "cpu" or "cuda".
     """
     targets, where = config.targets, choose_device(device)
-    stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(where)
+    built = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options)
+    stack = RememberedStack(built.to(where))
     working = [working_item(item, config) for item in items]
     tensors = [torch.from_numpy(item.rgb).permute(2, 0, 1) for item in working]
     masks = [torch.from_numpy(item.mask) for item in working]
-    stack.fit(tensors, masks=masks, seed=seed)
-    remembered = RememberedStack(stack)
-    images = [prepare(remembered, *pair, where) for pair in zip(tensors, masks, strict=True)]
-    return PreparedTargets(remembered, images)
+    values = stack.fit_transform(tensors, masks=masks, seed=seed)
+    return PreparedTargets(stack, prepare(values, tensors, masks, stack.label_stride))
 
 
 def run_ablation(

@@ -5,40 +5,46 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS, check_regular_file, is_own, open_header
-from pixelcluster.io.label_map import read_label_file
+from pixelcluster.io.label_map import read_label_file, read_member
 from pixelcluster.io.read import read_image
 from pixelcluster.io.tiff_header import is_raster
 
 _SETTINGS = ("config.yaml", "cluster.yaml")
 _LARGEST_HEADER = 100_000_000
+_LARGEST_SOFT = 4_000_000_000  # bytes of probabilities
 
 
 def describe(path: Path) -> dict[str, Any]:
-    """Tell what a model folder, a weights file, a label map, a raster or an image holds.
+    """Tell what a model folder, a weights file, a label map, probabilities, a raster or an image holds.
 
     Args:
         path: a folder written by `pixelcluster train`, or a file.
 
     Returns:
-        Ordered facts, JSON-ready; "kind" says which of the five it is. Of label maps and images over the cap
+        Ordered facts, JSON-ready; "kind" says which of these it is. Of label maps and images over the cap
         of pixels, and of rasters, only what the header says.
 
     Raises:
-        PixelClusterError: none of the five, or damaged.
+        PixelClusterError: none of these, or damaged.
     """
     if os.path.isdir(path):
         return _describe_model(path)
     check_regular_file(path)
     if path.suffix == ".safetensors":
         return {"kind": "weights", **_describe_weights(path)}
+    if path.suffix.lower() == ".npz" and _holds_probabilities(path):
+        return _describe_probabilities(path)
     if path.suffix.lower() == ".npz" or _holds_ids(path):
         return _describe_label_map(path)
     if is_raster(path):
@@ -58,18 +64,43 @@ def _describe_model(folder: Path) -> dict[str, Any]:
     from pixelcluster.config import read_yaml
 
     kind = "model" if config.name == _SETTINGS[0] else "image-level model"
-    facts: dict[str, Any] = {"kind": kind, "config": read_yaml(config)[0]}
+    settings, metrics = read_yaml(config)[0], folder / "metrics.jsonl"
+    history = _metrics(metrics) if os.path.isfile(metrics) else []
+    facts = {"kind": kind, **_summary(settings, history), "config": settings}
     facts["weights"] = {file.name: _describe_weights(file) for file in weights}
-    metrics = folder / "metrics.jsonl"
-    if os.path.isfile(metrics):
-        facts["last_metrics"] = _last_metrics(metrics)
+    if history:
+        facts["last_metrics"] = history[-1]
     return facts
 
 
-def _last_metrics(path: Path) -> object:
+def _summary(settings: object, history: Sequence[object]) -> dict[str, Any]:
+    """Return what is asked first about a model, as far as its settings and metrics say it."""
+    merged, names = _setting(settings, "clusters", "merged"), _setting(settings, "clusters", "names")
+    k = _setting(settings, "n_clusters")
+    epochs = [entry for entry in history if isinstance(entry, Mapping) and "objective" in entry]
+    facts = {
+        "n_clusters": k,
+        "in_use": k - len(merged) if merged and isinstance(k, int) and isinstance(merged, Mapping) else k,
+        "merged": merged or None,
+        "names": names or None,
+        "stack": _setting(settings, "targets", "stack"),
+        "mode": _setting(settings, "mode"),
+        "epochs": len(epochs) or None,
+        "objective": epochs[-1]["objective"] if epochs else None,
+    }
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _setting(settings: object, *path: str) -> Any:
+    """Return a value of nested settings, None where there is none."""
+    for key in path:
+        settings = settings.get(key) if isinstance(settings, Mapping) else None
+    return settings
+
+
+def _metrics(path: Path) -> list[object]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-        return json.loads(lines[-1]) if lines else {}
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise PixelClusterError(
@@ -104,11 +135,36 @@ def _holds_ids(path: Path) -> bool:
             return (
                 is_own(image)
                 and image.mode not in ("RGB", "RGBA")
-                and "entropy" not in image.info.get("Description", "")
+                and not _entropy_scale(image)
                 and image.width * image.height <= MAX_PIXELS
             )
     except PixelClusterError:  # the image reader says what is wrong with it
         return False
+
+
+def _entropy_scale(image: Image.Image) -> float:
+    """Return how many nats white is in an entropy map of ours, 0 in any other image."""
+    found = re.search(r"^entropy .* 65535 \* ([0-9.]{1,12}) nats$", str(image.info.get("Description", "")))
+    return float(found[1]) if found and is_own(image) else 0.0
+
+
+def _holds_probabilities(path: Path) -> bool:
+    """Whether an NPZ is one of `io.soft_maps`: the reader of label maps says what is wrong with any other."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist() == ["probabilities.npy"]
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+
+
+def _describe_probabilities(path: Path) -> dict[str, Any]:
+    wanted = f"floats (K, H, W) of at most {_LARGEST_SOFT // 10**9} GB"
+    soft = read_member(
+        path, "probabilities", wanted, lambda a: a.ndim == 3 and a.dtype.kind == "f", largest=_LARGEST_SOFT
+    )
+    assert soft is not None
+    means = {i: round(float(layer.mean(dtype=np.float64)), 6) for i, layer in enumerate(soft)}
+    return {"kind": "probabilities", "n_clusters": len(soft), **_size(*soft.shape[1:]), "means": means}
 
 
 def _describe_label_map(path: Path) -> dict[str, Any]:
@@ -147,9 +203,17 @@ def _describe_image(path: Path) -> dict[str, Any]:
     with open_header(path) as image:
         width, height = image.size
         facts: dict[str, Any] = {"kind": "image", "format": image.format, "mode": image.mode}
+        nats = _entropy_scale(image)
     if width * height > MAX_PIXELS:
         return {**facts, **_size(height, width), "bytes": os.path.getsize(path)}
     picture = read_image(path)  # upright, and known to be whole
+    if nats:
+        facts = {
+            "kind": "entropy map",
+            "white_is_nats": nats,
+            "mean_nats": round(nats * float(picture.mean()), 6),
+        }
+        return {**facts, **_size(*picture.shape[:2]), "bytes": os.path.getsize(path)}
     mean = [round(float(v), 4) for v in picture.mean((0, 1))]
     return {**facts, **_size(*picture.shape[:2]), "mean_colour": mean, "bytes": os.path.getsize(path)}
 

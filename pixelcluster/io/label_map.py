@@ -219,7 +219,7 @@ def _nodata_id(text: str) -> int | None:
 
 def _read_npz(path: str | os.PathLike[str], max_pixels: int) -> LabelFile:
     wanted = f"integers (H, W) of at most {max_pixels / 1e6:g} megapixels"
-    labels = _read_member(
+    labels = read_member(
         path,
         "label_map",
         wanted,
@@ -231,10 +231,10 @@ def _read_npz(path: str | os.PathLike[str], max_pixels: int) -> LabelFile:
         raise PixelClusterError(f"{name}: holds no array named label_map; save it under that name")
     if int(labels.max()) > np.iinfo(np.int32).max:
         raise PixelClusterError(f"{show_path(path)}: holds the id {labels.max()}; 32 bits are wanted")
-    palette = _read_member(
+    palette = read_member(
         path, "palette", "uint8 (K, 3)", lambda a: a.dtype == np.uint8 and a.shape[1:] == (3,)
     )
-    names = _read_member(
+    names = read_member(
         path,
         "names",
         f"text (K,) of at most {_MOST_NAMES} clusters",
@@ -245,7 +245,7 @@ def _read_npz(path: str | os.PathLike[str], max_pixels: int) -> LabelFile:
     )
 
 
-def _read_member(
+def read_member(
     path: str | os.PathLike[str],
     key: str,
     wanted: str,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
 from pixelcluster.io.decode import MAX_PIXELS, file_size
 from pixelcluster.io.label_map import read_label_map
 
@@ -26,6 +27,7 @@ Shape = tuple[str, str, NDArray[np.float64]]
 UNKNOWN = -1
 MAX_CLASS = 255
 _LARGEST_FILE = 50_000_000
+_LARGE_ID = 15
 _FARTHEST = 1e6  # pixels
 _THICKNESS = 3  # pixels, of lines and points
 _KINDS = {"Polygon": "area", "LineString": "line", "Point": "points"}
@@ -61,11 +63,26 @@ def read_scribbles(
         if read.shape != shape:
             raise PixelClusterError(size_message(name, read.shape, shape))
         marks, found = np.where(read > 0, read, UNKNOWN).astype(np.int32), tuple(names or ())
+        if names is None:
+            _hint_at_shades(marks, name)
     largest = int(marks.max(initial=UNKNOWN))
     if largest == UNKNOWN:
         raise PixelClusterError(f"{name}: marks no pixel of the image; paint some, in ids from 1")
     check_id(largest, names, name)
     return marks, found
+
+
+def _hint_at_shades(marks: Marks, where: str) -> None:
+    """Warn of a few large ids, which look like shades of grey."""
+    used = np.unique(marks[marks != UNKNOWN]).tolist()
+    if max(_LARGE_ID, 4 * len(used)) < max(used, default=0) <= MAX_CLASS:
+        shown = ", ".join(map(str, used[:4])) + ", ..." * (len(used) > 4)
+        warnings.warn(
+            f"{where}: marks clusters {shown}: the values of a PNG are ids, and small ones such as 1, 2 are "
+            "usual",
+            PixelClusterWarning,
+            stacklevel=3,
+        )
 
 
 def check_id(cluster: int, names: Sequence[str] | None, where: str) -> None:
@@ -77,6 +94,18 @@ def check_id(cluster: int, names: Sequence[str] | None, where: str) -> None:
     limit = MAX_CLASS if names is None else len(names) - 1
     if cluster > limit:
         raise PixelClusterError(f"{where}: marks cluster {cluster}, but ids go from 0 to {limit}")
+
+
+def check_whole(marks: NDArray[np.generic]) -> None:
+    """Refuse an array of scribbles that are no ids.
+
+    Raises:
+        PixelClusterError: naming its type.
+    """
+    if not np.issubdtype(marks.dtype, np.integer):
+        raise PixelClusterError(
+            f"scribbles are {marks.dtype}; wanted whole numbers, -1 where unknown: convert them to int32"
+        )
 
 
 def _from_json(

@@ -46,5 +46,6 @@ def fill_invalid(values: Float, valid: Bool) -> Float:
     from scipy.ndimage import distance_transform_edt
 
     row, column = distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    filled: Float = values[row, column]
+    filled = values.copy()
+    filled[~valid] = values[row[~valid], column[~valid]]
     return filled

@@ -192,11 +192,6 @@ class ClusteredGenerator(nn.Module):
         return nn.functional.pad(features @ self.project.T, (1, 0), value=1.0)
 
 
-def decode(generator: Generator, z: Tensor, label_map: Tensor) -> Tensor:
-    """Return G(z, y), (B, D, h, w), from z (B, d, hz, wz) and labels (B, h, w) int64."""
-    return generator.mean(generator.trunk(z, label_map.shape[1:]), label_map)
-
-
 def log_joint(
     generator: Generator,
     x: Tensor,

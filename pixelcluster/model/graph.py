@@ -38,9 +38,6 @@ class Graph(Protocol):
     def votes(self, label_map: Tensor, colour: int, n_clusters: int) -> Tensor:
         """Return sum_q w_pq [y_q = k] of the cells p of a colour, (B, K, *cells); labels (B, *shape)."""
 
-    def soft_votes(self, probabilities: Tensor, colour: int) -> Tensor:
-        """Return sum_q w_pq P(y_q = k), (B, K, *cells), from probabilities (B, K, *shape)."""
-
 
 class PixelGrid:
     """The pixel grid with 8 neighbours; diagonal ones weigh 1/sqrt(2), as they are further away.
@@ -92,24 +89,13 @@ class PixelGrid:
 
     def votes(self, label_map: Tensor, colour: int, n_clusters: int) -> Tensor:
         """Return sum_q w_pq [y_q = k], see `Graph.votes`; one scatter whatever K is."""
-        neighbours = self._neighbours(label_map, colour)
+        padded = functional.pad(label_map, (1, 1, 1, 1))
+        height, width = self.shape
+        shifted = [padded[:, 1 + i : 1 + i + height, 1 + j : 1 + j + width] for i, j in OFFSETS]
+        neighbours = torch.stack([field[self.colours[colour]] for field in shifted], dim=1)
         weights = self.weights[self.colours[colour]].expand_as(neighbours)
         empty = weights.new_zeros(len(label_map), n_clusters, *neighbours.shape[2:])
         return empty.scatter_add_(1, neighbours, weights)
-
-    def soft_votes(self, probabilities: Tensor, colour: int) -> Tensor:
-        """Return sum_q w_pq P(y_q = k), see `Graph.soft_votes`."""
-        batch, n_clusters = probabilities.shape[:2]
-        neighbours = self._neighbours(probabilities.flatten(0, 1), colour)
-        neighbours = neighbours.view(batch, n_clusters, *neighbours.shape[1:])
-        return (neighbours * self.weights[self.colours[colour]].unsqueeze(1)).sum(2)
-
-    def _neighbours(self, fields: Tensor, colour: int) -> Tensor:
-        """Return the 8 neighbours of a colour's cells, (M, 8, *cells), of (M, h, w); 0 beyond the border."""
-        padded = functional.pad(fields, (1, 1, 1, 1))
-        height, width = self.shape
-        shifted = [padded[:, 1 + i : 1 + i + height, 1 + j : 1 + j + width] for i, j in OFFSETS]
-        return torch.stack([field[self.colours[colour]] for field in shifted], dim=1)
 
 
 class SparseGraph:
@@ -166,7 +152,7 @@ class SparseGraph:
         return empty.scatter_add_(1, bins, weights.expand_as(bins)).view(-1, n_clusters, n_receivers)
 
     def soft_votes(self, probabilities: Tensor, colour: int) -> Tensor:
-        """Return sum_q w_pq P(y_q = k), see `Graph.soft_votes`."""
+        """Return sum_q w_pq P(y_q = k) of the cells p of a colour, (B, K, *cells), from P (B, K, n)."""
         receivers, senders, weights = self._edges[colour]
         empty = probabilities.new_zeros(*probabilities.shape[:2], len(self.colours[colour][1]))
         return empty.index_add_(2, receivers, probabilities[..., senders] * weights)

@@ -76,7 +76,8 @@ class NoiseParameters(nn.Module):
             raise PixelClusterError(
                 "isotropic noise takes no covariances; build the generator with noise='full'"
             )
-        lower, failed = torch.linalg.cholesky_ex(covariances)
+        # The inverse of an elongated covariance would lose digits in float32.
+        lower, failed = torch.linalg.cholesky_ex(covariances.double())
         if failed.any():
             which = failed.nonzero().flatten().tolist()
             raise PixelClusterError(f"covariances of clusters {which} are not positive definite; add a ridge")

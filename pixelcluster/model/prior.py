@@ -146,6 +146,17 @@ def estimate_proportions(counts: Tensor, pseudo_count: float = 0.0) -> Tensor:
     return kept / kept.sum()
 
 
+def sparse_proportions(counts: Tensor, sparsity: float) -> Tensor:
+    """Return pi, (K,), where clusters of less than a share of all counts are pruned.
+
+    Args:
+        counts: (K,), see `estimate_proportions`.
+        sparsity: the share; half a balanced one where that is smaller, so that balanced clusters stay.
+    """
+    share = min(sparsity, 0.5 / len(counts))
+    return estimate_proportions(counts, -share * float(counts.sum()))
+
+
 def row_counts(probabilities: Tensor, n_rows: int, mask: Tensor | None = None) -> Tensor:
     """Return expected counts of each cluster in horizontal bands, (n_rows, K), from (B, K, h, w)."""
     weighted = probabilities if mask is None else probabilities * mask[:, None]

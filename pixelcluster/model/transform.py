@@ -95,7 +95,7 @@ class TransformGenerator(nn.Module):
 
     @torch.no_grad()
     def set_template(self, cluster: int, image: Tensor) -> None:
-        """Put a cluster onto an image (C, R, R), its factors and latent prior back to their start."""
+        """Put a cluster onto an image (C, R, R): factors down to a tenth, the latent prior to its start."""
         self.templates[cluster] = image.flatten()
         self.factors[cluster] *= 0.1
         self.latent_mean[cluster] = 0

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from pixelcluster.model.generator import CandidateEvidence
-from pixelcluster.model.graph import Graph
+from pixelcluster.model.graph import Graph, SparseGraph
 from pixelcluster.model.prior import LabelPrior, label_counts
 from pixelcluster.sampling.noise import Streams
 
@@ -151,11 +151,12 @@ def draw_log_proportions(
     mask: Tensor | None = None,
 ) -> Tensor:
     """Return log theta given the labels, (B, K): a Dirichlet draw, or at temperature 0 its mean."""
-    counts = label_counts(label_map, prior.n_clusters, mask)
-    log_base = prior.proportions.log().expand_as(counts)
-    concentration = prior.posterior_concentration(counts)
-    if concentration is None:
+    log_base = prior.proportions.log().expand(len(label_map), -1)
+    if prior.concentration is None:
         return log_base
+    counts = label_counts(label_map, prior.n_clusters, mask)
+    concentration = prior.posterior_concentration(counts)
+    assert concentration is not None
     if temperature > 0:
         log_theta = streams.log_dirichlet(concentration)
     else:
@@ -168,7 +169,7 @@ def draw_log_proportions(
 def mean_field(
     evidence: Tensor,
     prior: LabelPrior,
-    graph: Graph,
+    graph: SparseGraph,
     *,
     n_sweeps: int,
     tempering: float = 1.0,

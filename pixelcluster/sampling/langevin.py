@@ -24,6 +24,8 @@ from pixelcluster.sampling.noise import Streams
 LogProb = Callable[[Tensor], Tensor]
 
 _PROBE = 1e-2
+_POWER_ITERATIONS = 3
+"""A random direction alone gives the root mean square of the curvatures: 7 to 18 times less than the largest."""
 
 
 class LangevinState(NamedTuple):
@@ -139,21 +141,25 @@ def run(
 
 
 def inverse_curvature(streams: Streams, state: LangevinState, log_prob_fn: LogProb) -> Tensor:
-    """Return a preconditioner (B, 1, ...): one over the curvature along a random direction, at most 1.
+    """Return a preconditioner (B, 1, ...): one over about the largest curvature of -log_prob, at most 1.
 
     A latent cell that many label cells depend on is many times stiffer than one of a fine field; with this
-    factor one step size serves both. The prior's own curvature is 1.
+    factor one step size serves both, and steps below 2 do not diverge. The prior's own curvature is 1. By
+    power iteration on differences of gradients; a few bring it within some 20 % of the largest.
 
     Args:
         streams: random numbers of the batch's images.
         state: where the curvature is measured; constant along the chain that follows.
         log_prob_fn: as given to `init`.
     """
+    each = (-1, *[1] * (state.position.ndim - 1))
     direction = streams.normal(state.position.shape[1:])
-    moved = init(state.position + _PROBE * direction, log_prob_fn)
-    change = (moved.gradient - state.gradient).flatten(1).norm(dim=1)
-    curvature = change / (_PROBE * direction.flatten(1).norm(dim=1))
-    inverse: Tensor = 1 / curvature.clamp_min(1.0).view(-1, *[1] * (state.position.ndim - 1))
+    for _ in range(_POWER_ITERATIONS):
+        direction = direction / direction.flatten(1).square().mean(1).sqrt().view(each)
+        moved = init(state.position + _PROBE * direction, log_prob_fn)
+        direction = (state.gradient - moved.gradient) / _PROBE
+    curvature = direction.flatten(1).square().mean(1).sqrt()
+    inverse: Tensor = 1 / curvature.clamp_min(1.0).view(each)
     return inverse
 
 

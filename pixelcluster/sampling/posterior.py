@@ -59,7 +59,6 @@ def infer(
     tempering: float = 1.0,
     mask: Tensor | None = None,
     clamp: Tensor | None = None,
-    adjust: bool = False,
     drift: tuple[Tensor, float] | None = None,
     progress: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Posterior:
@@ -74,7 +73,7 @@ def infer(
         z: (B, d, hz, wz) start of the latent field.
         label_map: (B, h, w) int64, start of the labels.
         rounds: alternations of z and y.
-        step_size: of Langevin, in units of the inverse curvature at the start; stable below 2.
+        step_size: of Langevin, in units of the inverse of the largest curvature at the start; stable below 2.
         langevin_steps: on z a round (m of Algorithm 1).
         gibbs_sweeps: over y a round.
         burn_in: rounds before probabilities are averaged; below `rounds`.
@@ -82,7 +81,6 @@ def infer(
         tempering: divisor of the evidence, in both moves.
         mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
         clamp: (B, h, w) int64, known labels, -1 elsewhere; see `gibbs.sweep`.
-        adjust: Metropolis correction of Langevin.
         drift: mean (B, d, hz, wz) and standard deviation of p(z); None: 0 and 1.
         progress: called after each round with rounds done, labels (B, h, w) and log joint (B,).
 
@@ -124,7 +122,6 @@ def infer(
                 step_size=step_size,
                 temperature=temperature,
                 preconditioner=preconditioner,
-                adjust=adjust,
             )
             z, rejected = state.position, rejected + refused
             evidence = None

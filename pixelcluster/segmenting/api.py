@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelcluster.arguments import check_k, check_mode, check_seed
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pixelcluster.config import RunConfig
 
 Labels = NDArray[np.int32]
+Mode = Literal["fast", "exact"]
 
 _SIDE = 512
 """Longest side the full model works at, pixels."""
@@ -33,7 +35,7 @@ def segment(
     k: int | None = None,
     *,
     stack: str | None = None,
-    mode: Literal["fast", "exact"] = "fast",
+    mode: Mode = "fast",
     seed: int = 0,
     probabilities: bool = False,
     device: str = "auto",
@@ -49,7 +51,7 @@ def segment(
         stack: target stack for the full generator model, for example "texture"; without one, and in mode
             "fast", a quick colour and texture model is used.
         mode: "fast", or "exact" to fit the generator to this image and run its chains (several seconds).
-        seed: same seed, same result.
+        seed: from 0 to 2^32 - 1; same seed, same result.
         probabilities: also return probabilities and entropy.
         device: "auto", "cpu" or "cuda", for the full model.
         scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`), or
@@ -62,11 +64,13 @@ def segment(
         fewer.
 
     Raises:
-        PixelClusterError: unreadable image or scribbles, or k below 1.
+        PixelClusterError: unreadable image or scribbles, or a k, mode or seed that is none.
     """
     started = time.perf_counter()
-    if k is not None and k < 1:
-        raise PixelClusterError(f"k is {k}; wanted at least 1 cluster, or None to choose")
+    check_k(k)
+    check_mode(mode, get_args(Mode))
+    check_seed(seed)
+    k = None if k is None else int(k)  # NumPy's own do not go into settings
     picture = read_image(image, max_pixels=max_pixels)
     if scribbles is not None:
         if stack is not None or mode == "exact":
@@ -116,11 +120,12 @@ def _guided(
     progress: Watch | None,
 ) -> Segmentation:
     """Segment an image under known labels."""
-    from pixelcluster.io.scribbles import check_id, read_scribbles
+    from pixelcluster.io.scribbles import check_id, check_whole, read_scribbles
     from pixelcluster.segmenting.alone.single import segment_image
 
     names: tuple[str, ...] = ()
     if isinstance(scribbles, np.ndarray):
+        check_whole(scribbles)
         check_id(int(scribbles.max(initial=-1)), None, "scribbles")
         marks = scribbles.astype(np.int32)
     else:

@@ -15,7 +15,7 @@ from pixelcluster.sampling.posterior import infer
 from pixelcluster.segmenting.alone.guided import marks_on_grid
 from pixelcluster.segmenting.progress import Glimpse, Watch
 from pixelcluster.segmenting.videos.following import Trail
-from pixelcluster.targets.base import to_grid
+from pixelcluster.targets.base import cells_used, to_grid
 from pixelcluster.training.build import label_grid
 from pixelcluster.training.model import TrainedModel, student_start
 
@@ -56,7 +56,7 @@ def run_chains(
             z = trail.z.to(device)
         used = None
         if mask is not None:
-            used = to_grid(torch.from_numpy(mask)[None, None].float(), stride)[0].to(device) >= 0.5
+            used = cells_used(torch.from_numpy(mask), stride)[None].to(device)
         evidence = None
         if model.student is None or trail is not None:
             evidence = model.generator.evidence(x, model.generator.trunk(z, x.shape[2:]))

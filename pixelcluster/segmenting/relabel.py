@@ -31,7 +31,7 @@ def merge_clusters(folder: Path, ids: Sequence[int]) -> RunConfig:
     Raises:
         PixelClusterError: no model folder, ids it does not have, or two clusters of different names.
     """
-    config = _load(folder)
+    config = read_settings(folder)
     _check_ids(ids, config, folder)
     return _save(folder, config, with_merged(config.clusters, ids, model=show_path(folder)))
 
@@ -78,7 +78,7 @@ def name_clusters(folder: Path, names: Mapping[int, str]) -> RunConfig:
         PixelClusterError: no model folder, ids it does not have, or a name that is taken, too long or not
             printable.
     """
-    config = _load(folder)
+    config = read_settings(folder)
     _check_ids([*names], config, folder)
     return _save(folder, config, with_names(config, names, show_path(folder)).clusters)
 
@@ -105,7 +105,12 @@ def with_names(config: RunConfig, names: Mapping[int, str], origin: str) -> RunC
     return parse_config(config.model_dump() | {"clusters": values}, origin)
 
 
-def _load(folder: Path) -> RunConfig:
+def read_settings(folder: Path) -> RunConfig:
+    """Return the settings of a model folder.
+
+    Raises:
+        PixelClusterError: no model folder.
+    """
     path = folder / _CONFIG
     if not path.is_file() or not any(folder.glob("*.safetensors")):
         raise PixelClusterError(

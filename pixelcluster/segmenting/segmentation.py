@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,6 +135,15 @@ class Segmentation:
         means = mean_colours(self.image, self.label_map, self.n_clusters)
         return cluster_rows(pixels, means, self.names or ("",) * self.n_clusters)
 
+    def recoloured(self, palette: str) -> Segmentation:
+        """Return it in the colours of a palette's name or file; see `render.palette_file.chosen_palette`."""
+        from pixelcluster.render.palette_file import chosen_palette
+
+        k, image, labels = self.n_clusters, self.image, self.label_map
+        return replace(
+            self, palette=chosen_palette(palette, k, "the image", image=image, label_map=labels)[:k]
+        )
+
     def overlay(self, opacity: float = 0.5, legend: bool = True) -> Image.Image:
         """The image tinted by cluster, with boundaries.
 
@@ -148,13 +157,19 @@ class Segmentation:
         Raises:
             PixelClusterError: opacity outside [0, 1].
         """
-        from pixelcluster.render.overlay import overlay, with_legend  # fonts and drawing, only where wanted
+        from pixelcluster.render.overlay import (
+            overlay,
+            swatches,
+            with_legend,
+        )  # fonts and drawing, only where wanted
 
         if not 0 <= opacity <= 1:
             raise PixelClusterError(f"opacity is {opacity}; wanted a number from 0 (image) to 1 (colours)")
         picture = overlay(self.image, self.label_map, self.palette, opacity=opacity)
-        shares = self.shares().tolist()
-        return with_legend(picture, self.palette, shares, self.names) if legend else picture
+        if not legend:
+            return picture
+        colours = swatches(self.image, self.label_map, self.palette, opacity=opacity)
+        return with_legend(picture, colours, self.shares().tolist(), self.names)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
         """Write the label map, whole or not at all; see `pixelcluster.io.label_map` for the formats.

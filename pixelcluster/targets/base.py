@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 import torch
@@ -25,6 +25,8 @@ _CONSTANT = 1e-3
 
 _ENOUGH = 500
 """Images that statistics are learned on, at most: their cost is that of all features of each."""
+_KEPT_BYTES = 1 << 30
+"""Of raw channels between the statistics and the map, at most."""
 
 
 class TargetStack(nn.Module, ABC):
@@ -42,16 +44,16 @@ class TargetStack(nn.Module, ABC):
         self.n_channels, self.label_stride = n_channels, label_stride
 
     @abstractmethod
-    def fit(
-        self: Stack,
+    def fit_transform(
+        self,
         images: Sequence[Tensor],
         *,
         masks: Sequence[Tensor] | None = None,
         seed: int = 0,
         deadline: float = math.inf,
         progress: Progress | None = None,
-    ) -> Stack:
-        """Learn the statistics, without labels.
+    ) -> list[Tensor]:
+        """Learn the statistics, without labels, and return the targets of the images.
 
         Args:
             images: each (3, H, W) float RGB in [0, 1], sizes may differ; read several times, may load lazily.
@@ -61,11 +63,18 @@ class TargetStack(nn.Module, ABC):
             progress: told how far a phase is.
 
         Returns:
-            The stack itself.
+            Targets (D, h, w) of each image on the CPU, bit for bit those of `forward`.
 
         Raises:
             PixelClusterError: no image, no used cell, or as many masks as images are wanted and not given.
         """
+
+    def fit(
+        self: Stack, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+    ) -> Stack:
+        """Learn the statistics, see `fit_transform`; return the stack itself."""
+        self.fit_transform(images, masks=masks, seed=seed)
+        return self
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
@@ -111,34 +120,54 @@ class LinearStack(TargetStack):
         """Learn what the raw channels themselves need (a dictionary); most stacks need nothing.
 
         Returns:
-            Raw channels (P, C) of the used cells, image by image, for mean and covariance.
+            The raw channels of each image, (1, C, h, w).
         """
-        return used_cells(self.raw, images, masks, self.label_stride, self.mean.device, progress)
+        return (self.raw(image[None].to(self.mean.device)) for image in images)
 
     @torch.no_grad()
-    def fit(
-        self: Stack,
+    def fit_transform(
+        self,
         images: Sequence[Tensor],
         *,
         masks: Sequence[Tensor] | None = None,
         seed: int = 0,
         deadline: float = math.inf,
         progress: Progress | None = None,
-    ) -> Stack:
-        """Learn mean and map, see `TargetStack.fit`; of more than 500 images on 500, evenly spaced."""
-        assert isinstance(self, LinearStack)
+    ) -> list[Tensor]:
+        """Learn mean and map, see `TargetStack.fit_transform`; of more than 500 images on 500, evenly spaced.
+
+        Raw channels are computed once for both where they fit into a gigabyte.
+        """
         check_training(images, masks)
+        chosen: Sequence[int] = range(len(images))
         if len(images) > _ENOUGH:
             chosen = torch.linspace(0, len(images) - 1, _ENOUGH).round().int().tolist()
-            images = [images[index] for index in chosen]
-            masks = None if masks is None else [masks[index] for index in chosen]
-        moments = Moments(self.mean.shape[0])
-        for rows in self.learn(images, masks, seed=seed, deadline=deadline, progress=progress or silent):
+        show, moments = progress or silent, Moments(self.mean.shape[0])
+        kept: dict[int, Tensor] = {}
+        room = _KEPT_BYTES
+        raws = self.learn(
+            [images[index] for index in chosen],
+            None if masks is None else [masks[index] for index in chosen],
+            seed=seed,
+            deadline=deadline,
+            progress=show,
+        )
+        for done, (index, raw) in enumerate(zip(chosen, raws, strict=True), start=1):
+            rows = cell_rows(raw[0], None if masks is None else masks[index], self.label_stride)
             moments.add(rows)
+            room -= raw.nbytes
+            if room >= 0:
+                kept[index] = raw.cpu()
+            show({"phase": "reading features", "share": done / len(chosen)})
         self.mean.copy_(moments.mean())
         self.matrix.copy_(self.linear_map(moments.covariance()))
         self.fitted.fill_(True)
-        return self
+        targets = []
+        for index, image in enumerate(images):
+            raw = kept.pop(index) if index in kept else self.raw(image[None].to(self.mean.device))
+            targets.append(self._map(raw.to(self.mean.device))[0].cpu())
+            show({"phase": "computing targets", "share": (index + 1) / len(images)})
+        return targets
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:
@@ -153,11 +182,15 @@ class LinearStack(TargetStack):
             )
         if images.ndim != 4 or images.shape[1] != 3:
             raise PixelClusterError(f"images have shape {tuple(images.shape)}, wanted (B, 3, H, W)")
-        return functional.conv2d(self.raw(images) - self.mean[:, None, None], self.matrix[:, :, None, None])
+        return self._map(self.raw(images))
+
+    def _map(self, raw: Tensor) -> Tensor:
+        """Return targets (B, D, h, w) of raw channels (B, C, h, w)."""
+        return functional.conv2d(raw - self.mean[:, None, None], self.matrix[:, :, None, None])
 
 
 class Moments:
-    """Mean and covariance of rows that arrive in parts, in float64.
+    """Mean and covariance of rows that arrive in parts, summed in float64; products in their own type.
 
     Args:
         n_channels: C.
@@ -171,12 +204,13 @@ class Moments:
 
     def add(self, rows: Tensor) -> None:
         """Take in rows (P, C)."""
-        rows = rows.to("cpu", torch.float64)
+        rows = rows.cpu()
         if self.n_rows == 0 and len(rows):
-            self._shift = rows.mean(0)  # keeps the subtraction in `covariance` well-conditioned
-        rows = rows - self._shift
+            # Keeps the subtraction in `covariance`, and the products, well-conditioned.
+            self._shift = rows.mean(0).double()
+        rows = rows - self._shift.to(rows.dtype)
         self.n_rows += len(rows)
-        self._sum += rows.sum(0)
+        self._sum += rows.sum(0, dtype=torch.float64)
         self._products += rows.T @ rows
 
     def mean(self) -> Tensor:
@@ -242,28 +276,10 @@ def cells_used(mask: Tensor, stride: int) -> Tensor:
     return used
 
 
-def used_cells(
-    channels: Callable[[Tensor], Tensor],
-    images: Sequence[Tensor],
-    masks: Sequence[Tensor] | None,
-    stride: int,
-    device: torch.device,
-    progress: Progress,
-) -> Iterator[Tensor]:
-    """Yield channels (P, C) of the used cells of each image.
-
-    Args:
-        channels: from images (1, 3, H, W) to (1, C, h, w).
-        images: each (3, H, W).
-        masks: each (H, W) bool, or None: every cell is used.
-        stride: pixels a label cell and axis.
-        device: where to compute.
-        progress: told after each image.
-    """
-    for index, image in enumerate(images):
-        rows = channels(image[None].to(device))[0].flatten(1).T
-        yield rows if masks is None else rows[cells_used(masks[index], stride).flatten()]
-        progress({"phase": "reading features", "share": (index + 1) / len(images)})
+def cell_rows(channels: Tensor, mask: Tensor | None, stride: int) -> Tensor:
+    """Return channels (C, h, w) as rows (P, C) of the cells that mask (H, W) uses; None: of all."""
+    rows = channels.flatten(1).T
+    return rows if mask is None else rows[cells_used(mask, stride).flatten()]
 
 
 def check_training(images: Sequence[Tensor], masks: Sequence[Tensor] | None) -> None:

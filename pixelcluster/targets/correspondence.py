@@ -29,15 +29,13 @@ from pixelcluster import clock
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.progress import Progress, silent
 from pixelcluster.seeding import seeded
-from pixelcluster.targets.base import LinearStack, principal_components, used_cells
+from pixelcluster.targets.base import LinearStack, cell_rows, principal_components
 from pixelcluster.targets.encoder import EncoderStack
 
 _N_CODES = 70
 _CELLS = 121
 """Cells drawn of an image and step."""
 _BATCH = 16
-_KEPT = 2048
-"""Cells of an image that are kept to draw from, at most: they bound the memory."""
 _NEIGHBOURS = 7
 _RATE = 5e-4
 _ITSELF, _NEIGHBOUR, _RANDOM = (0.67, 0.18), (0.25, 0.12), (0.63, 0.46)
@@ -82,23 +80,27 @@ class CorrespondenceStack(LinearStack):
         deadline: float,
         progress: Progress,
     ) -> Iterable[Tensor]:
-        """Learn the statistics of the features, then the head, both on a bounded number of cells an image."""
-        device, random = self.mean.device, torch.Generator().manual_seed(seed)
-        self.features.fit(images, masks=masks, seed=seed, progress=progress)
-        features = used_cells(self.features, images, masks, self.label_stride, device, progress)
-        drawn = (own.cpu()[torch.randperm(len(own), generator=random)[:_KEPT]] for own in features)
-        rows = [own for own in drawn if len(own)]
-        head, _ = train_head(rows, self.steps, seed=seed, device=device, deadline=deadline, progress=progress)
+        """Learn the statistics of the features, then the head."""
+        device = self.mean.device
+        features = self.features.fit_transform(images, masks=masks, seed=seed, progress=progress)
+        of_images = [None] * len(features) if masks is None else masks
+        rows = [cell_rows(*pair, self.label_stride) for pair in zip(features, of_images, strict=True)]
+        used = [own for own in rows if len(own)]
+        head, _ = train_head(used, self.steps, seed=seed, device=device, deadline=deadline, progress=progress)
         self.head.load_state_dict(head.state_dict())
-        return (unit_codes(self.head, own.to(device)) for own in rows)
+        return (self._codes(own[None].to(device)) for own in features)
 
     def raw(self, images: Tensor) -> Tensor:
         """Return codes of unit length, (B, 70, h, w)."""
-        return unit_codes(self.head, self.features(images).movedim(1, -1)).movedim(-1, 1)
+        return self._codes(self.features(images))
 
     def linear_map(self, covariance: Tensor) -> Tensor:
         """Return the leading principal components on one scale."""
         return principal_components(covariance, self.n_channels)
+
+    def _codes(self, features: Tensor) -> Tensor:
+        """Return codes (B, 70, h, w) of features (B, D, h, w)."""
+        return unit_codes(self.head, features.movedim(1, -1)).movedim(-1, 1)
 
 
 class Head(nn.Module):

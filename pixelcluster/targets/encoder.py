@@ -51,9 +51,9 @@ class EncoderStack(LinearStack):
         if not scales or min(scales) <= 0:
             raise PixelClusterError(f"scales are factors above 0, got {tuple(scales)}")
         name = name.removeprefix("tu-")
-        encoder, mean, std = load_encoder(name)
-        reader = LayerReader(encoder, layers if layers is not None else _DEFAULT_LAYERS.get(name))
-        with torch.no_grad():
+        with torch.device("cpu"), torch.no_grad():  # real even where a model file's shapes are only compared
+            encoder, mean, std = load_encoder(name)
+            reader = LayerReader(encoder, layers if layers is not None else _DEFAULT_LAYERS.get(name))
             n_layers = [
                 features.shape[1] for features in reader(torch.zeros(1, 3, 2 * _MULTIPLE, 2 * _MULTIPLE))
             ]

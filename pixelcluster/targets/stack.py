@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.progress import Progress
-from pixelcluster.targets.base import TargetStack, check_training
+from pixelcluster.targets.base import TargetStack
 
 STACKS = ("rgb", "lab", "sobel", "texture", "patches", "encoder", "correspondence")
 PRETRAINED = ("encoder", "correspondence")
@@ -38,7 +38,7 @@ class JoinedStack(TargetStack):
             for weight, stack in zip(weights, stacks, strict=True)
         ]
 
-    def fit(
+    def fit_transform(
         self,
         images: Sequence[Tensor],
         *,
@@ -46,18 +46,22 @@ class JoinedStack(TargetStack):
         seed: int = 0,
         deadline: float = math.inf,
         progress: Progress | None = None,
-    ) -> JoinedStack:
-        """Fit every block, see `TargetStack.fit`."""
-        check_training(images, masks)
-        for stack in self.stacks:
-            stack.fit(images, masks=masks, seed=seed, deadline=deadline, progress=progress)  # type: ignore[operator]
-        return self
+    ) -> list[Tensor]:
+        """Fit every block, see `TargetStack.fit_transform`."""
+        blocks = [
+            stack.fit_transform(images, masks=masks, seed=seed, deadline=deadline, progress=progress)  # type: ignore[operator]
+            for stack in self.stacks
+        ]
+        return [self._join(parts) for parts in zip(*blocks, strict=True)]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the blocks side by side, (B, D, h, w)."""
-        return torch.cat(
-            [stack(images) * factor for stack, factor in zip(self.stacks, self.factors, strict=True)], 1
-        )
+        return self._join([stack(images) for stack in self.stacks])
+
+    def _join(self, parts: Sequence[Tensor]) -> Tensor:
+        """Return blocks ([B,] D_b, h, w) side by side, each with its share."""
+        shares = zip(parts, self.factors, strict=True)
+        return torch.cat([part * factor for part, factor in shares], -3)
 
 
 def build_stack(spec: str, *, label_stride: int, options: Options | None = None) -> TargetStack:
@@ -72,17 +76,28 @@ def build_stack(spec: str, *, label_stride: int, options: Options | None = None)
     Raises:
         PixelClusterError: unknown or repeated name, a weight that is none, an option a stack does not have.
     """
+    parts = parse_spec(spec)
+    names = [name for name, _ in parts]
+    unused = sorted(set(options or {}) - set(names))
+    if unused:
+        raise PixelClusterError(f"options for {', '.join(unused)}, but the stack is {spec!r}; leave them out")
+    stacks = [_build(name, label_stride, (options or {}).get(name, {})) for name in names]
+    return stacks[0] if len(stacks) == 1 else JoinedStack(stacks, [weight for _, weight in parts])
+
+
+def parse_spec(spec: str) -> list[tuple[str, float]]:
+    """Return name and weight of each part of a specification; see `build_stack`.
+
+    Raises:
+        PixelClusterError: unknown or repeated name, a weight that is none.
+    """
     parts = [_parse(part, spec) for part in spec.split("+")]
     names = [name for name, _ in parts]
     if len(set(names)) < len(names):
         raise PixelClusterError(
             f"stack {spec!r} names a part twice; give it a weight instead, as in 2*{names[0]}"
         )
-    unused = sorted(set(options or {}) - set(names))
-    if unused:
-        raise PixelClusterError(f"options for {', '.join(unused)}, but the stack is {spec!r}; leave them out")
-    stacks = [_build(name, label_stride, (options or {}).get(name, {})) for name in names]
-    return stacks[0] if len(stacks) == 1 else JoinedStack(stacks, [weight for _, weight in parts])
+    return parts
 
 
 def _parse(part: str, spec: str) -> tuple[str, float]:

@@ -155,7 +155,7 @@ def signals_section(count: int, seed: int = 0) -> list[Row]:
             began = time.perf_counter()
             code, errors = kill(process, number)
             seconds.append(time.perf_counter() - began)
-            if code != 128 + number or not errors.strip().startswith("stopped, saved at step"):
+            if code != 128 + number or "stopped, saved at step" not in errors:
                 findings.append(f"train {index}: code {code}, {errors.strip()[-300:]}")
             elif int(read_newest(output / "checkpoints")["step"]) < 1 or damaged_files(output):
                 findings.append(f"train {index}: no whole checkpoint")

@@ -14,7 +14,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.convolutional import ConvolutionalGenerator
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.graph import PixelGrid
-from pixelcluster.model.prior import LabelPrior, estimate_proportions, estimate_rows
+from pixelcluster.model.prior import LabelPrior, estimate_proportions, estimate_rows, sparse_proportions
 from pixelcluster.training.moments import ClusterMoments
 from pixelcluster.training.starts import count_distinct, start_means
 
@@ -145,13 +145,19 @@ def make_optimiser(generator: AnyGenerator, config: RunConfig) -> torch.optim.Op
 def estimate_prior(counts: Tensor, settings: PriorSettings) -> LabelPrior:
     """Return the prior that expected counts (n_rows, K) give under the settings."""
     total = counts.sum(0)
-    # Without sparsity a tenth of a balanced share keeps every cluster alive.
-    pseudo_count = -settings.sparsity * float(total.sum()) or 0.1 * float(total.mean())
-    learned = estimate_proportions(total, pseudo_count)
+    if settings.sparsity:
+        learned = sparse_proportions(total, settings.sparsity)
+    else:  # a tenth of a balanced share keeps every cluster alive
+        learned = estimate_proportions(total, 0.1 * float(total.mean()))
     proportions = learned if settings.proportions else torch.full_like(learned, 1 / len(learned))
     rows = None
     if settings.rows:
         rows = estimate_rows(counts, proportions, pseudo_count=0.1 * float(counts.sum(1).mean()))
+    return prior_of(settings, proportions, rows)
+
+
+def prior_of(settings: PriorSettings, proportions: Tensor, rows: Tensor | None) -> LabelPrior:
+    """Return the prior of proportions (K,) and a row table (n_rows, K) under the settings."""
     return LabelPrior(
         proportions,
         rows,

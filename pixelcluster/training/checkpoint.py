@@ -17,10 +17,9 @@ from pixelcluster.config import dump_config, load_config
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import file_size
 from pixelcluster.io.write import atomic_set, make_folder
-from pixelcluster.model.prior import LabelPrior
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
-from pixelcluster.training.build import make_generator
+from pixelcluster.training.build import make_generator, prior_of
 from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.state_file import save_tensors
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pixelcluster.training.student import Student
 
 Value = TypeVar("Value")
+Part = TypeVar("Part", bound=nn.Module)
 Described = tuple[tuple[int, ...], str | None]
 
 _TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
@@ -96,35 +96,31 @@ def load_model(folder: str | Path, device: torch.device) -> TrainedModel:
 
         return Student(n_clusters, config.student, load_weights=False)
 
-    _check_shapes("stack", make_stack, shapes, path)
-    stack = make_stack()
-    _check_shapes("generator", lambda: make_generator(config, n_clusters, stack.n_channels), shapes, path)
-    generator = make_generator(config, n_clusters, stack.n_channels)
+    stack = _checked("stack", make_stack, shapes, path)
+    n_channels = stack.n_channels
+    generator = _checked("generator", lambda: make_generator(config, n_clusters, n_channels), shapes, path)
     student: Student | None = None
     if any(name.startswith("student.") for name in shapes):
-        _check_shapes("student", make_student, shapes, path)
-        student = make_student()
+        student = _checked("student", make_student, shapes, path)
     rows = shapes.get("prior.rows")
     if rows is not None and (len(rows[0]) != 2 or rows[0][1] != n_clusters or rows[1] != "F32"):
         raise PixelClusterError(
             f"{show_path(path)}: prior.rows is {rows}, wanted {n_clusters} columns of F32; train it again"
         )
-    tensors = load_file(path / WEIGHTS)
+    # load_file maps the file, which may change or go.
+    tensors = {key: value.clone() for key, value in load_file(path / WEIGHTS).items()}
     broken = [key for key, value in tensors.items() if not value.isfinite().all()]
     if broken:
         raise PixelClusterError(f"{show_path(path)}: {broken[0]} is not finite; train the model again")
+    if student is not None and _has_more_than_its_state(student):
+        student = make_student()
     for name, part in (("stack", stack), ("generator", generator), ("student", student)):
         if part is not None:
-            part.load_state_dict(_of_part(name, tensors))
+            part.load_state_dict(_of_part(name, tensors), assign=True)
             part.to(device).eval()
     proportions = tensors["prior.proportions"]
-    prior = LabelPrior(
-        proportions.to(device),
-        tensors["prior.rows"].to(device) if "prior.rows" in tensors else None,
-        concentration=config.prior.concentration,
-        potts_weight=config.prior.potts_weight,
-        contrast=config.prior.contrast,
-    )
+    table = tensors["prior.rows"].to(device) if "prior.rows" in tensors else None
+    prior = prior_of(config.prior, proportions.to(device), table)
     return TrainedModel(config, stack, generator, prior, student, _read_history(path / METRICS))
 
 
@@ -153,20 +149,18 @@ def _read_shapes(path: Path) -> dict[str, Described]:
         ) from error
 
 
-def _check_shapes(
-    name: str, build: Callable[[], nn.Module], shapes: dict[str, Described], path: Path
-) -> None:
-    """Compare the file with a part of the model as the settings make it, before memory is taken for it."""
+def _checked(name: str, build: Callable[[], Part], shapes: dict[str, Described], path: Path) -> Part:
+    """Return a part of the model as the settings make it and the file fits it, without memory as yet."""
     with torch.device("meta"), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # packaged weights are not copied into a part without memory
+        warnings.simplefilter("ignore")
         try:
-            state = build().state_dict()
+            part = build()
         except RuntimeError as error:  # sizes whose product is no number any more
             reason = " ".join(str(error).split())[:160]
             raise PixelClusterError(
                 f"{show_path(path)}: {name} does not fit config.yaml ({reason}); train the model again"
             ) from error
-    wanted = {key: (tuple(value.shape), _TYPES.get(value.dtype)) for key, value in state.items()}
+    wanted = {key: (tuple(value.shape), _TYPES.get(value.dtype)) for key, value in part.state_dict().items()}
     found = _of_part(name, shapes)
     for key in sorted(wanted.keys() | found.keys()):
         if wanted.get(key) != found.get(key):
@@ -174,6 +168,12 @@ def _check_shapes(
                 f"{show_path(path)}: {name} does not fit config.yaml ({key} is {found.get(key)}, wanted "
                 f"{wanted.get(key)}); train the model again"
             )
+    return part
+
+
+def _has_more_than_its_state(part: nn.Module) -> bool:
+    """Return whether a part has buffers that no file holds, as some encoders of timm do."""
+    return not dict(part.named_buffers()).keys() <= part.state_dict().keys()
 
 
 def _of_part(name: str, values: dict[str, Value]) -> dict[str, Value]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.training import distributed
 from pixelcluster.training.build import make_optimiser
@@ -50,15 +49,8 @@ def reseed(fit: Fit, cluster: int) -> None:
 
 
 def keep(fit: Fit, kept: Tensor) -> None:
-    """Drop the clusters where kept (K,) is False; their cells go to the kept cluster nearest in mean.
-
-    Raises:
-        PixelClusterError: the convolutional generator, whose clusters have no mean.
-    """
-    if not isinstance(fit.generator, ClusteredGenerator):
-        raise PixelClusterError(
-            "the convolutional generator cannot drop clusters; give n_clusters and sparsity 0"
-        )
+    """Drop the clusters where kept (K,) is False; their cells go to the kept cluster nearest in mean."""
+    assert isinstance(fit.generator, ClusteredGenerator)  # `RunConfig.check_fit`
     means = fit.generator.heads[..., 0].detach()
     heirs = torch.cdist(means, means).masked_fill(~kept, torch.inf).argmin(1)
     new_id = (kept.cumsum(0) - 1)[heirs].cpu()

@@ -18,7 +18,6 @@ from torch import Tensor
 
 from pixelcluster import clock
 from pixelcluster.config import RunConfig
-from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.prior import LabelPrior, row_counts
 from pixelcluster.progress import Progress
@@ -101,19 +100,11 @@ class Fit:
         device: torch.device,
         state: State | None = None,
     ) -> None:
+        config.check_fit()
         if config.n_clusters == "auto" and config.prior.sparsity == 0:
             # An image's own proportions keep small clusters alive: they stay out where clusters are pruned.
             prior = config.prior.model_copy(update={"sparsity": _AUTO_SPARSITY, "concentration": None})
             config = config.model_copy(update={"prior": prior})
-        if config.generator.noise == "full" and config.generator.sigma_schedule != "learned":
-            raise PixelClusterError(
-                "generator.noise full learns its covariances; give noise isotropic, or no sigma_schedule"
-            )
-        if config.prior.sparsity and not config.prior.proportions:
-            raise PixelClusterError(
-                "clusters are pruned by their proportions; give n_clusters and prior.sparsity 0, or switch "
-                "prior.proportions on"
-            )
         self.images, self.config, self.seed, self.device = images, config, seed, device
         self.chains = Chains()
         self.probabilities: dict[int, Tensor] = {}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pixelcluster.model.prior import LabelPrior
-from pixelcluster.training.build import make_generator, make_optimiser
+from pixelcluster.training.build import make_generator, make_optimiser, prior_of
 from pixelcluster.training.refusals import Refusals
 from pixelcluster.training.state_file import State, load_optimiser, optimiser_state
 
@@ -58,14 +57,8 @@ def load_fit(fit: Fit, state: State) -> None:
     fit.generator.to(fit.device)
     fit.optimiser = make_optimiser(fit.generator, fit.config)
     load_optimiser(fit.optimiser, state["optimiser"])
-    settings = fit.config.prior
-    fit.prior = LabelPrior(
-        proportions.to(fit.device),
-        None if rows is None else rows.to(fit.device),
-        concentration=settings.concentration,
-        potts_weight=settings.potts_weight,
-        contrast=settings.contrast,
-    )
+    rows = None if rows is None else rows.to(fit.device)
+    fit.prior = prior_of(fit.config.prior, proportions.to(fit.device), rows)
     fit.chains.load_state_dict(state["chains"])
     _check_chains(fit)
     fit.probabilities = {int(index): own for index, own in state["probabilities"].items()}

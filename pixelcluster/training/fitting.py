@@ -42,7 +42,6 @@ def fit_model(
     config: RunConfig,
     *,
     masks: Sequence[Mask] | None = None,
-    stack: TargetStack | None = None,
     seed: int = 0,
     device: torch.device,
     deadline: float = math.inf,
@@ -55,7 +54,6 @@ def fit_model(
         images: (H, W, 3) float32 in [0, 1], at the size the model shall work at.
         config: the settings.
         masks: (H, W) bool an image; False: ignored (a benchmark's rule). None: every pixel counts.
-        stack: fitted target stack to use; None: the configured one, fitted to the images.
         seed: of every random choice.
         device: where to compute.
         deadline: `clock.now()` to end at; the turn under way is finished.
@@ -83,12 +81,14 @@ def fit_model(
             check_same_run(saved, config, seed, known)
     tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
     used = None if masks is None else [torch.from_numpy(mask) for mask in masks]
-    if stack is None:
-        stack = _fitted_stack(tensors, used, config, seed, device, saved, deadline, progress)
-    training_images = distributed.spread(
-        range(len(tensors)),
-        lambda index: prepare(stack, tensors[index], None if used is None else used[index], device),
-    )
+    if saved is None:
+        stack, targets = _learned_stack(tensors, used, config, seed, device, deadline, progress)
+    else:
+        stack = _new_stack(config, device)
+        with of_checkpoint():
+            stack.load_state_dict(saved["stack"])
+        targets = distributed.spread(tensors, lambda image: _targets(stack, image, device))
+    training_images = prepare(targets, tensors, used, stack.label_stride)
     run = Run(seed)
     if saved is not None:
         with of_checkpoint():
@@ -125,7 +125,7 @@ def fit_model(
                 fit.run(-(-config.training.epochs // 4), deadline=run.deadline, progress=after_visit)
             if not config.student.enabled or not fit.probabilities or distributed.late(run.deadline):
                 break
-            _teach(run, fit, images, after)
+            _teach(run, fit, images, after, progress)
             run.turn += 1
     except NotFiniteError:
         if snapshots is not None and distributed.leads():
@@ -173,35 +173,48 @@ def best_fit(
     )
 
 
-def _fitted_stack(
+def _learned_stack(
     images: Sequence[Tensor],
     masks: Sequence[Tensor] | None,
     config: RunConfig,
     seed: int,
     device: torch.device,
-    saved: State | None,
     deadline: float,
     progress: Progress | None,
-) -> TargetStack:
-    """Return the configured stack, fitted to images (3, H, W) or as a checkpoint has it."""
-    targets = config.targets
-    stack = build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(device)
+) -> tuple[TargetStack, list[Tensor]]:
+    """Return the configured stack, learned by the leading process on images (3, H, W), and their targets."""
+    stack = _new_stack(config, device)
 
-    def fitted() -> State:
+    def learned() -> tuple[State, list[Tensor]]:
         now = clock.now()
         until = now + _STACK_SHARE * (deadline - now)
-        stack.fit(images, masks=masks, seed=seed, deadline=until, progress=progress)
-        return {name: value.cpu() for name, value in stack.state_dict().items()}
+        targets = stack.fit_transform(images, masks=masks, seed=seed, deadline=until, progress=progress)
+        return {name: value.cpu() for name, value in stack.state_dict().items()}, targets
 
-    if saved is None:
-        stack.load_state_dict(distributed.of_lead(fitted))
-        return stack
-    with of_checkpoint():
-        stack.load_state_dict(saved["stack"])
-    return stack
+    state, targets = distributed.of_lead(learned)
+    stack.load_state_dict(state)
+    return stack, targets
 
 
-def _teach(run: Run, fit: Fit, images: Sequence[FloatImage], after: Callable[[int], None]) -> None:
+def _new_stack(config: RunConfig, device: torch.device) -> TargetStack:
+    targets = config.targets
+    return build_stack(targets.stack, label_stride=targets.label_stride, options=targets.options).to(device)
+
+
+@torch.no_grad()
+def _targets(stack: TargetStack, image: Tensor, device: torch.device) -> Tensor:
+    """Return the targets (D, h, w) of an image (3, H, W), on the CPU."""
+    values: Tensor = stack(image[None].to(device))[0].cpu()
+    return values
+
+
+def _teach(
+    run: Run,
+    fit: Fit,
+    images: Sequence[FloatImage],
+    after: Callable[[int], None],
+    progress: Progress | None,
+) -> None:
     """Train the student on the chains; before another turn start the chains anew with what it says."""
     from pixelcluster.training.lessons import Lessons  # brings timm, seconds to import
     from pixelcluster.training.student import Student
@@ -211,11 +224,18 @@ def _teach(run: Run, fit: Fit, images: Sequence[FloatImage], after: Callable[[in
         run.student = Student(fit.generator.n_clusters, settings, seed=run.seed)
     if run.lessons is None:
         run.lessons = Lessons(run.student, settings, seed=run.seed + run.turn, device=fit.device)
-    loss = run.lessons.run(
+    lessons = run.lessons
+
+    def after_step(steps: int) -> None:
+        if progress is not None:
+            progress({"phase": "teaching the student", "share": lessons.steps / settings.steps})
+        after(steps)
+
+    loss = lessons.run(
         images,
         lambda index: _at_pixels(fit, index, images[index].shape[:2]),
         deadline=run.deadline,
-        progress=after,
+        progress=after_step,
     )
     run.lessons = None
     fit.history.append({"epoch": len(fit.history), "student_loss": loss})
@@ -229,13 +249,16 @@ def _teach(run: Run, fit: Fit, images: Sequence[FloatImage], after: Callable[[in
         )
 
 
-def prepare(stack: TargetStack, image: Tensor, mask: Tensor | None, device: torch.device) -> TrainingImage:
-    """Return an image (3, H, W) and its mask (H, W) on the label grid, on the CPU."""
-    with torch.no_grad():
-        values = stack(image[None].to(device))[0].cpu()
-    size = values.shape[1:]
-    kept = torch.ones(size, dtype=torch.bool) if mask is None else cells_used(mask, stack.label_stride)
-    return TrainingImage(values, kept, to_grid(image[None], stack.label_stride)[0])
+def prepare(
+    targets: Sequence[Tensor], images: Sequence[Tensor], masks: Sequence[Tensor] | None, stride: int
+) -> list[TrainingImage]:
+    """Return targets (D, h, w) with what else of the images (3, H, W) and masks (H, W) a fit needs."""
+    prepared = []
+    for index, (values, image) in enumerate(zip(targets, images, strict=True)):
+        every = torch.ones(values.shape[1:], dtype=torch.bool)
+        kept = every if masks is None else cells_used(masks[index], stride)
+        prepared.append(TrainingImage(values, kept, to_grid(image[None], stride)[0]))
+    return prepared
 
 
 def _at_pixels(fit: Fit, index: int, size: tuple[int, int]) -> FloatImage:

@@ -52,12 +52,12 @@ class ClusterMoments:
         return max(float(variance.clamp_min(0).sqrt()), _SMALLEST_SIGMA)
 
     def covariances(self) -> Tensor:
-        """Return covariances (K, D, D) float32, shrunk towards spread^2 I by 10 D pseudo-cells."""
+        """Return covariances (K, D, D) float64, shrunk towards spread^2 I by 10 D pseudo-cells."""
         n_channels = self._sums.shape[1]
         weight = 10 * n_channels
         prior = weight * self.spread() ** 2 * torch.eye(n_channels, device=self.counts.device)
         shrunk: Tensor = (self._scatter() + prior) / (self.counts + weight)[:, None, None]
-        return shrunk.float()
+        return shrunk
 
     def _means(self) -> Tensor:
         means: Tensor = self._sums / self.counts.clamp_min(1)[:, None]

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
+from pixelcluster.arguments import LARGEST_SEED
 from pixelcluster.errors import PixelClusterError
 
 Start = Literal["random", "kmeans", "spectral"]
@@ -22,6 +24,8 @@ _MAX_SPECTRAL_CELLS = 12_000
 _N_NEIGHBOURS = 30
 _SAME = 1e-4
 """Normalised targets closer than this differ by rounding."""
+_LEAST = 1e-6
+"""Affinity of neighbours however unlike: nobody is without any."""
 
 
 def start_means(kind: Start, cells: Tensor, n_clusters: int, *, seed: int = 0) -> Tensor:
@@ -56,10 +60,15 @@ def start_means(kind: Start, cells: Tensor, n_clusters: int, *, seed: int = 0) -
 
 
 def count_distinct(cells: Tensor) -> int:
-    """Count the cells (P, D) that differ along a random direction, by more than rounding."""
+    """Count the cells (P, D), at least one, that differ along a random direction by more than rounding.
+
+    Cells that follow each other closely count by the length they span, in units of what is told apart.
+    """
     direction = torch.randn(cells.shape[1], generator=torch.Generator().manual_seed(0))
     along = (cells.float().cpu() @ direction).sort().values
-    return 1 + int((along.diff() > _SAME).sum())
+    ends = (along.diff() > _SAME).nonzero()[:, 0]
+    first, last = functional.pad(ends + 1, (1, 0)), functional.pad(ends, (0, 1), value=len(along) - 1)
+    return int((1 + (along[last] - along[first]) // _SAME).long().sum())
 
 
 def spectral_embedding(points: NDArray[np.float32], n_vectors: int) -> NDArray[np.float32]:
@@ -79,11 +88,12 @@ def spectral_embedding(points: NDArray[np.float32], n_vectors: int) -> NDArray[n
     directions = points / np.maximum(np.linalg.norm(points, axis=1, keepdims=True), 1e-12)
     n_neighbours = min(_N_NEIGHBOURS, len(points) - 1)
     graph = kneighbors_graph(directions, n_neighbours, mode="distance")
-    graph.data = np.maximum(1 - graph.data**2 / 2, 0)  # cosine
+    graph.data = np.maximum(1 - graph.data**2 / 2, _LEAST)  # cosine
     graph = graph.maximum(graph.T)
     scale = sparse.diags(np.maximum(np.asarray(graph.sum(axis=1)).ravel(), 1e-12) ** -0.5)
     start = np.ones(len(points)) / np.sqrt(len(points))
-    vectors = eigsh(scale @ graph @ scale, k=min(n_vectors, len(points) - 1), v0=start)[1]
+    n_vectors = min(n_vectors, len(points) - 1)
+    vectors = eigsh(scale @ graph @ scale, k=n_vectors, v0=start, which="LA")[1]
     normalised: NDArray[np.float32] = vectors / np.maximum(
         np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12
     )
@@ -94,7 +104,8 @@ def _kmeans(points: NDArray[np.float32], n_clusters: int, seed: int) -> NDArray[
     """Return the labels of one K-means run; the objective of the whole model chooses among several."""
     from sklearn.cluster import KMeans
 
-    labels: NDArray[np.int64] = KMeans(n_clusters, n_init=1, random_state=seed).fit(points).labels_
+    kmeans = KMeans(n_clusters, n_init=1, random_state=seed % (LARGEST_SEED + 1))
+    labels: NDArray[np.int64] = kmeans.fit(points).labels_
     return labels.astype(np.int64)
 
 

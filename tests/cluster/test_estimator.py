@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from PIL import Image
 from sklearn.base import clone
 from sklearn.metrics import adjusted_rand_score
 from sklearn.utils import estimator_checks
 
 from pixelcluster.cluster.estimator import ImageCluster
+from pixelcluster.cluster.model import Mode
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.describe import describe
+from tests.cluster.conftest import planted
 
 Shapes = tuple[NDArray[np.uint8], NDArray[np.int64]]
 TINY = ImageSettings(
@@ -87,6 +92,56 @@ def test_save_load_and_pickle(fitted: ImageCluster, shapes: Shapes, tmp_path: Pa
     assert clone(fitted).get_params()["n_clusters"] == 3
 
 
+@pytest.mark.parametrize("kind", ["rows", "short rows", "array", "colour", "folder"])
+def test_a_loaded_model_takes_what_it_was_fitted_on(kind: str, tmp_path: Path) -> None:
+    """The range and the length of rows are part of the model."""
+    grey, colour = planted(12)[0], np.random.default_rng(0).integers(0, 256, (12, 9, 8, 3), dtype=np.uint8)
+    for index, image in enumerate(colour):
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    given = {
+        "rows": grey.reshape(12, -1) / 7.0 - 3,
+        "short rows": grey.reshape(12, -1)[:, 100:107] * 1e3,
+        "array": grey[..., 0] / 255,
+        "colour": colour,
+        "folder": tmp_path,
+    }[kind]
+    model = ImageCluster(2, settings=TINY).fit(given)
+    model.save(tmp_path / "model")
+    again = ImageCluster.load(tmp_path / "model")
+    part = given if kind == "folder" else given[:5]  # of another range than all
+    assert np.array_equal(again.predict(part), model.predict(part))
+    assert np.array_equal(again.tensor(part), model.tensor(part))
+    if "rows" in kind:
+        assert again.n_features_in_ == model.n_features_in_
+        with pytest.raises(ValueError, match="features"):
+            again.predict(part[:, 1:])
+    else:
+        with pytest.raises(PixelClusterError, match="fitted on images"):
+            again.predict(np.zeros((2, 64)))
+
+
+def test_a_folder_of_the_version_before_loads(fitted: ImageCluster, shapes: Shapes, tmp_path: Path) -> None:
+    """Its settings know of no rows."""
+    fitted.save(tmp_path)
+    path = tmp_path / "cluster.yaml"
+    path.write_text(path.read_text().replace("rows: null\n", ""))
+    assert "rows" not in path.read_text()
+    again = ImageCluster.load(tmp_path)
+    assert np.array_equal(again.predict(shapes[0][:9]), fitted.predict(shapes[0][:9]))
+
+
+@pytest.mark.parametrize(("mode", "part"), [("generator", "generator"), ("fast", "student")])
+def test_an_answer_that_is_no_number_is_no_cluster(
+    fitted: ImageCluster, shapes: Shapes, mode: Mode, part: str
+) -> None:
+    """argmax calls NaN label 0."""
+    model = copy.deepcopy(fitted)
+    for parameter in getattr(model.model_, part).parameters():
+        parameter.data.fill_(torch.nan)
+    with pytest.raises(PixelClusterError, match="not finite"):
+        model.predict(shapes[0][:3], mode=mode)
+
+
 def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, fitted: ImageCluster) -> None:
     """Nothing there, and something else there."""
     with pytest.raises(PixelClusterError, match="is no image-level model"):
@@ -114,6 +169,15 @@ def test_bad_input_ends_in_a_line(images: object, labels: list[int] | None, prob
     """What was got and what was wanted."""
     with pytest.raises(ValueError, match=problem):
         ImageCluster(3, settings=TINY).fit(images, labels=labels)  # type: ignore[arg-type]
+
+
+def test_arguments_that_are_none(fitted: ImageCluster, shapes: Shapes) -> None:
+    """Refused before anything is computed."""
+    for seed in (-1, 2**45):
+        with pytest.raises(PixelClusterError, match="seed is"):
+            ImageCluster(3, settings=TINY, seed=seed).fit(shapes[0])
+    with pytest.raises(PixelClusterError, match="mode is 'slow'; wanted exact or generator or fast"):
+        fitted.predict(shapes[0][:3], mode="slow")  # type: ignore[arg-type]
 
 
 def test_colour_is_not_forced_on_a_grey_model(fitted: ImageCluster) -> None:

@@ -10,9 +10,9 @@ from sklearn.metrics import adjusted_rand_score
 
 from pixelcluster import clock
 from pixelcluster.cluster.fit import ImageFit
-from pixelcluster.cluster.fitting import fit_model
+from pixelcluster.cluster.fitting import fit_images
 from pixelcluster.cluster.images import from_array
-from pixelcluster.cluster.model import infer
+from pixelcluster.cluster.model import infer_images
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
 from tests.cluster.conftest import SIDE, planted
@@ -24,11 +24,11 @@ CPU = torch.device("cpu")
 def test_graph_start_recovers_shapes_in_every_mode(shapes: Shapes, quick: ImageSettings) -> None:
     """The images of the fit, and new ones by each part of the model."""
     images = from_array(shapes[0], SIDE)
-    model = fit_model(images, quick, seed=0, device=CPU)
+    model = fit_images(images, quick, seed=0, device=CPU)
     assert adjusted_rand_score(shapes[1], model.probabilities.argmax(1)) > 0.9
     fresh, wanted = planted(60, seed=1)
     for mode in ("exact", "generator", "fast"):
-        probabilities, z = infer(model, from_array(fresh, SIDE), mode=mode, seed=0, device=CPU)
+        probabilities, z = infer_images(model, from_array(fresh, SIDE), mode=mode, seed=0, device=CPU)
         assert z.shape == (60, model.generator.n_latent)
         torch.testing.assert_close(probabilities.sum(1), torch.ones(60))
         assert adjusted_rand_score(wanted, probabilities.argmax(1)) > 0.8, mode
@@ -39,14 +39,14 @@ def test_a_limited_time_has_room_for_every_phase(shapes: Shapes, quick: ImageSet
     now = iter(range(10_000))
     monkeypatch.setattr(clock, "now", lambda: float(next(now)))
     settings = quick.model_copy(update={"iterations": 300})
-    model = fit_model(from_array(shapes[0], SIDE), settings, seed=0, device=CPU, deadline=100.0)
+    model = fit_images(from_array(shapes[0], SIDE), settings, seed=0, device=CPU, deadline=100.0)
     assert next(now) < 150
     assert adjusted_rand_score(shapes[1], model.probabilities.argmax(1)) > 0.8
     assert model.student is not None
-    late = fit_model(from_array(shapes[0], SIDE), settings, seed=0, device=CPU, deadline=0.0)
+    late = fit_images(from_array(shapes[0], SIDE), settings, seed=0, device=CPU, deadline=0.0)
     assert late.student is None
     with pytest.raises(PixelClusterError, match="no student"):
-        infer(late, from_array(shapes[0], SIDE), mode="fast", seed=0, device=CPU)
+        infer_images(late, from_array(shapes[0], SIDE), mode="fast", seed=0, device=CPU)
 
 
 def test_phases_follow_the_clock(shapes: Shapes, quick: ImageSettings, monkeypatch) -> None:
@@ -87,7 +87,7 @@ def test_every_form_runs_and_repeats(
         "student_epochs": 0,
     }
     images = from_array(shapes[0][:24], SIDE)
-    models = [fit_model(images, quick.model_copy(update=changes), seed=3, device=CPU) for _ in range(2)]
+    models = [fit_images(images, quick.model_copy(update=changes), seed=3, device=CPU) for _ in range(2)]
     assert torch.equal(models[0].probabilities, models[1].probabilities)
     assert torch.equal(models[0].latents, models[1].latents)
 
@@ -97,7 +97,9 @@ def test_known_labels_stay(shapes: Shapes, quick: ImageSettings) -> None:
     images = from_array(shapes[0], SIDE)
     known = torch.full((len(images),), -1)
     known[:9] = (torch.from_numpy(shapes[1][:9]) + 1) % 3
-    model = fit_model(images, quick.model_copy(update={"student_epochs": 0}), seed=0, device=CPU, known=known)
+    model = fit_images(
+        images, quick.model_copy(update={"student_epochs": 0}), seed=0, device=CPU, known=known
+    )
     labels = model.probabilities.argmax(1)
     assert torch.equal(labels[:9], known[:9])
     assert (labels.numpy() == (shapes[1] + 1) % 3).mean() > 0.9
@@ -106,7 +108,7 @@ def test_known_labels_stay(shapes: Shapes, quick: ImageSettings) -> None:
 def test_the_number_of_clusters_is_learned(shapes: Shapes, quick: ImageSettings) -> None:
     """Started with six, small clusters are pruned and the others' numbers close up."""
     settings = quick.model_copy(update={"n_clusters": "auto", "max_clusters": 6, "student_epochs": 0})
-    model = fit_model(from_array(shapes[0], SIDE), settings, seed=0, device=CPU)
+    model = fit_images(from_array(shapes[0], SIDE), settings, seed=0, device=CPU)
     n_clusters = len(model.proportions)
     assert 2 <= n_clusters <= 6
     assert model.settings.n_clusters == n_clusters
@@ -118,4 +120,4 @@ def test_too_few_images_are_refused(shapes: Shapes, quick: ImageSettings) -> Non
     """Fewer distinct images than clusters end in a line."""
     same = from_array(np.repeat(shapes[0][:1], 20, axis=0), SIDE)
     with pytest.raises(PixelClusterError, match="1 distinct images for 3 clusters"):
-        fit_model(same, quick, seed=0, device=CPU)
+        fit_images(same, quick, seed=0, device=CPU)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelcluster.cluster.images import from_array, from_files, from_rows, squared
+from pixelcluster.cluster.images import from_array, from_files, from_rows, row_format, squared
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 
 
@@ -29,9 +29,10 @@ def test_floats_and_bytes_agree() -> None:
 def test_rows_are_images() -> None:
     """Sixteen numbers are 4 x 4; beyond the range they saturate."""
     rows = np.arange(16.0)[None] * 2
-    assert from_rows(rows, 0, 15, 4)[0, 0, 0].tolist() == [0, 34, 68, 102]
-    assert from_rows(rows, 0, 15, 4)[0, 0, 3, 3] == 255
-    assert from_rows(np.ones((2, 5)), 0, 1, 8).shape == (2, 1, 8, 8)
+    form = row_format(rows / 2)
+    assert from_rows(rows, form, 4)[0, 0, 0].tolist() == [0, 34, 68, 102]
+    assert from_rows(rows, form, 4)[0, 0, 3, 3] == 255
+    assert from_rows(np.ones((2, 5)), row_format(np.ones((2, 5))), 8).shape == (2, 1, 8, 8)
 
 
 def test_a_folder_of_mixed_sizes_and_a_bad_file(tmp_path: Path) -> None:

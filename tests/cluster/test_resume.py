@@ -13,7 +13,7 @@ import torch
 
 from pixelcluster import clock
 from pixelcluster.cluster import fitting
-from pixelcluster.cluster.fitting import fit_model
+from pixelcluster.cluster.fitting import fit_images
 from pixelcluster.cluster.images import from_array
 from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.settings import ImageSettings
@@ -41,7 +41,7 @@ def settings(**changes: object) -> ImageSettings:
 
 def fit(name: str, snapshots: Snapshots | None = None, **options: Any) -> ImageModel:
     given = {"images": IMAGES, "settings": settings(**RUNS[name]), "seed": 3, "known": None} | options
-    return fit_model(given.pop("images"), given.pop("settings"), device=CPU, snapshots=snapshots, **given)
+    return fit_images(given.pop("images"), given.pop("settings"), device=CPU, snapshots=snapshots, **given)
 
 
 def everything(model: ImageModel) -> str:

@@ -45,8 +45,8 @@ def clustered(folder: Path, tmp_path_factory: pytest.TempPathFactory, quick: Ima
     output = tmp_path_factory.mktemp("results") / "out"
     with pytest.MonkeyPatch.context() as patch:
         fields = {**quick.model_dump(), "iterations": 20, "student_epochs": 1}
-        patch.setattr(settings_module, "ImageSettings", lambda: ImageSettings(**fields))
         patch.setattr("pixelcluster.cluster.estimator.ImageSettings", lambda: ImageSettings(**fields))
+        patch.setattr(settings_module, "ImageSettings", lambda: ImageSettings(**fields))
         result = CliRunner().invoke(cli, ["cluster", str(folder), "-k", "3", "-o", str(output)])
     assert result.exit_code == 0, result.output
     assert "45 images" in result.output

@@ -10,6 +10,7 @@ from PIL import Image
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.describe import describe
 from pixelcluster.io.label_map import encode_label_map
+from pixelcluster.io.soft_maps import encode_entropy, encode_probabilities
 from pixelcluster.render.palette import categorical
 from tests.rasters import planted, write_scene
 
@@ -93,3 +94,33 @@ def test_rasters(tmp_path: Path) -> None:
             assert describe(tmp_path / "scene.tif")["kind"] == "raster"
         except PixelClusterError as error:
             assert "\n" not in str(error)  # noqa: PT017
+
+
+def test_a_model_is_summed_up_first(model: Path) -> None:
+    clusters = "clusters: {names: {0: sky}, merged: {3: 1}}\n"
+    (model / "config.yaml").write_text(f"n_clusters: 4\nmode: fast\ntargets: {{stack: rgb}}\n{clusters}")
+    (model / "metrics.jsonl").write_text('{"objective": -1}\n{"objective": -0.5}\n{"student_loss": 1}\n')
+    facts = describe(model)
+    assert [*facts] == [
+        *("kind", "n_clusters", "in_use", "merged", "names", "stack", "mode", "epochs", "objective"),
+        *("config", "weights", "last_metrics"),
+    ]
+    assert (facts["in_use"], facts["names"], facts["epochs"], facts["objective"]) == (3, {0: "sky"}, 2, -0.5)
+    for odd in ("- 1\n", "clusters: 5\nn_clusters: x\n"):  # nonsense is shown, not stumbled over
+        (model / "config.yaml").write_text(odd)
+        assert describe(model)["kind"] == "model"
+
+
+def test_soft_maps_say_what_they_are(tmp_path: Path) -> None:
+    soft = np.full((4, 3, 5), 0.25, np.float32)
+    encode_probabilities(tmp_path / "p.npz", soft)
+    facts = describe(tmp_path / "p.npz")
+    assert (facts["kind"], facts["n_clusters"], facts["height"]) == ("probabilities", 4, 3)
+    assert facts["means"] == dict.fromkeys(range(4), 0.25)
+    encode_entropy(tmp_path / "e.png", np.full((3, 5), np.log(2), np.float32), 4)
+    facts = describe(tmp_path / "e.png")
+    assert (facts["kind"], facts["width"]) == ("entropy map", 5)
+    assert facts["mean_nats"] == pytest.approx(np.log(2), abs=1e-4)
+    np.savez(tmp_path / "p.npz", probabilities=soft[0])
+    with pytest.raises(PixelClusterError, match=r"probabilities is float32 \(3, 5\); wanted"):
+        describe(tmp_path / "p.npz")

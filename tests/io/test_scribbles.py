@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.scribbles import read_scribbles
 
 SHAPE = (40, 60)
@@ -151,3 +151,9 @@ def test_names_a_model_does_not_have(tmp_path: Path) -> None:
     path = labelme(tmp_path / "s.json", shape("see", "point", [1, 2]))
     fails(path, "'see'", "sea, sand", names=("sea", "sand"))
     fails(path, "no names", names=("", ""))
+
+
+def test_shades_of_grey_get_a_hint(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 60, 120, 240]], np.uint8)).save(tmp_path / "s.png")
+    with pytest.warns(PixelClusterWarning, match="marks clusters 60, 120, 240: the values of a PNG are ids"):
+        read_scribbles(tmp_path / "s.png", (1, 4))

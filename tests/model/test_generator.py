@@ -7,9 +7,14 @@ import torch
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.convolutional import ConvolutionalGenerator
-from pixelcluster.model.generator import ClusteredGenerator, decode, log_joint
+from pixelcluster.model.generator import ClusteredGenerator, log_joint
 
 FORMS = [ClusteredGenerator, ConvolutionalGenerator]
+
+
+def decode(generator, z: torch.Tensor, label_map: torch.Tensor) -> torch.Tensor:
+    """G(z, y), (B, D, h, w)."""
+    return generator.mean(generator.trunk(z, label_map.shape[1:]), label_map)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -108,6 +113,19 @@ def test_noise_takes_sigma_and_covariances() -> None:
     torch.testing.assert_close(generator.noise().factor, 2 * torch.eye(3).expand(2, 3, 3))
     assert generator.noise.log_precision.requires_grad
     assert not ClusteredGenerator(2, 3).noise.log_precision.requires_grad
+
+
+def test_elongated_covariances_keep_their_precision() -> None:
+    """Eigenvalues 1e-6 and 1: inverted in float32 the precision would be wrong by percents."""
+    random = torch.Generator().manual_seed(3)
+    axes = torch.linalg.qr(torch.randn(6, 6, dtype=torch.float64, generator=random)).Q
+    variances = torch.tensor([1e-6, 1e-6, 1, 1, 1, 1], dtype=torch.float64)
+    covariance = (axes * variances @ axes.T).float()
+    generator = ClusteredGenerator(1, 6, noise="full")
+    generator.set_clusters(torch.zeros(1, 6), covariance[None])
+    factor = generator.noise().factor[0].double()
+    wanted = covariance.double().inverse()
+    assert (factor @ factor.T - wanted).norm() < 1e-4 * wanted.norm()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from pixelcluster.model.prior import (
     label_counts,
     log_prior,
     row_counts,
+    sparse_proportions,
 )
 
 PI = torch.tensor([0.5, 0.3, 0.2])
@@ -96,3 +97,10 @@ def test_row_counts_and_rows_recover_a_planted_profile() -> None:
 def test_impossible_priors_are_refused(change: dict) -> None:
     with pytest.raises(PixelClusterError):
         LabelPrior(**{"proportions": PI, **change})
+
+
+def test_pruning_takes_no_more_than_half_a_balanced_share() -> None:
+    """60 clusters of 200 images: 2 % of them, 240, would be more than each has."""
+    assert (sparse_proportions(torch.full((60,), 200.0), 0.02) > 0).all()
+    found = sparse_proportions(torch.tensor([900.0, 90.0, 10.0]), 0.02)
+    torch.testing.assert_close(found, torch.tensor([880.0, 70.0, 0.0]) / 950)

@@ -304,13 +304,12 @@ def test_clamped_cells_stay_at_temperature_zero_and_the_rest_is_the_mode() -> No
 
 
 def test_mean_field_is_exact_without_interactions_and_its_bound_never_falls() -> None:
-    evidence = torch.randn(2, 3, 5, 5, generator=torch.Generator().manual_seed(0))
-    pi = torch.tensor([0.5, 0.3, 0.2])
-    rows = torch.tensor([[0.6, 0.2, 0.2], [0.1, 0.1, 0.8]])
-    q = gibbs.mean_field(evidence, LabelPrior(pi, rows), PixelGrid(5, 5), n_sweeps=1, tempering=2.0)
-    torch.testing.assert_close(q, (evidence / 2 + LabelPrior(pi, rows).unary(5, 5)).softmax(1))
+    evidence = torch.randn(2, 3, 25, generator=torch.Generator().manual_seed(0))
+    pi, graph = torch.tensor([0.5, 0.3, 0.2]), grid_as_sparse(5, 5)
+    q = gibbs.mean_field(evidence, LabelPrior(pi), graph, n_sweeps=1, tempering=2.0)
+    torch.testing.assert_close(q, (evidence / 2 + pi.log()[:, None]).softmax(1))
 
-    prior, graph, alpha = LabelPrior(pi, concentration=0.2, potts_weight=0.7), PixelGrid(5, 5), 0.2 * 25 * pi
+    prior, alpha = LabelPrior(pi, concentration=0.2, potts_weight=0.7), 0.2 * 25 * pi
 
     def bound(q):
         counts = alpha + q.flatten(2).sum(2)
@@ -340,6 +339,14 @@ def test_single_cell_maps_integrate_the_proportions_out_exactly() -> None:
     assert ((shares - pi).abs() < 5 * (pi * (1 - pi) / n).sqrt()).all()
 
 
+def test_without_concentration_the_proportions_are_pi_and_nothing_is_counted_or_drawn(monkeypatch) -> None:
+    pi, streams = torch.tensor([0.7, 0.2, 0.1]), Streams(0, range(4))
+    monkeypatch.setattr(gibbs, "label_counts", lambda *_: pytest.fail("labels were counted"))
+    logs = gibbs.draw_log_proportions(streams, torch.zeros(4, 5, 5, dtype=torch.int64), LabelPrior(pi))
+    assert torch.equal(logs, pi.log().expand(4, 3))
+    assert torch.equal(streams.uniform((3,)), Streams(0, range(4)).uniform((3,)))
+
+
 def test_pruned_clusters_stay_empty() -> None:
     prior = LabelPrior(torch.tensor([0.5, 0.5, 0.0]), concentration=0.3, potts_weight=0.5)
     evidence = torch.zeros(2, 3, 5, 5)
@@ -350,6 +357,6 @@ def test_pruned_clusters_stay_empty() -> None:
             Streams(0, [0, 1]), label_map, evidence, prior, PixelGrid(5, 5), temperature=temperature
         )
         assert (label_map < 2).all()
-    q = gibbs.mean_field(evidence, prior, PixelGrid(5, 5), n_sweeps=2)
+    q = gibbs.mean_field(evidence.flatten(2), prior, grid_as_sparse(5, 5), n_sweeps=2)
     assert q[:, 2].eq(0).all()
     assert q.isfinite().all()

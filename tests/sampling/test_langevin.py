@@ -124,3 +124,22 @@ def test_large_steps_are_refused(posterior) -> None:
 def test_correction_at_temperature_zero_is_refused(posterior) -> None:
     with pytest.raises(PixelClusterError, match="adjust=False"):
         run(posterior[0], 1, step_size=0.1, temperature=0.0, adjust=True)
+
+
+def test_the_preconditioner_is_that_of_the_stiffest_direction() -> None:
+    """One axis is 100 times stiffer than 99 others: along a random direction the curvature is 10."""
+    precision = torch.cat([torch.full((1,), 100.0), torch.ones(99)])
+
+    def log_prob(z: torch.Tensor) -> torch.Tensor:
+        return -(z.square() * precision).sum(1) / 2
+
+    streams = Streams(0, range(20))
+    state = langevin.init(torch.ones(20, 100), log_prob)
+    factor = langevin.inverse_curvature(streams, state, log_prob)
+    assert factor.shape == (20, 1)
+    assert 0.8 < float((factor * precision.max()).min())
+    assert float((factor * precision.max()).max()) < 1.25
+    for _ in range(200):
+        state, _ = langevin.step(streams, state, log_prob, step_size=1.0, preconditioner=factor)
+    # Stationary variance of the stiff axis at h = 1: 1 / (P (1 - h / 2)), twice that of the law.
+    assert float(state.position[:, 0].square().mean()) < 10 / 100

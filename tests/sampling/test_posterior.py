@@ -131,9 +131,8 @@ def test_joint_of_z_and_y_has_the_enumerated_label_law() -> None:
         graph,
         *start,
         rounds=25,
-        langevin_steps=2,
-        step_size=0.3,
-        adjust=True,
+        langevin_steps=8,
+        step_size=0.1,
     )
     codes = posterior.label_map.flatten(1) @ torch.tensor([2, 1])
     shares = torch.bincount(codes, minlength=4) / n

@@ -62,9 +62,15 @@ def test_one_colour_needs_no_method() -> None:
     assert segment(np.zeros((1, 1)), 1).label_map.tolist() == [[0]]
 
 
-def test_k_below_one() -> None:
-    with pytest.raises(PixelClusterError, match="k is 0"):
-        segment(np.zeros((2, 2)), 0)
+def test_arguments_that_are_none() -> None:
+    image = np.zeros((2, 2))
+    for k in (0, 2.5):
+        with pytest.raises(PixelClusterError, match=f"k is {k}"):
+            segment(image, k)  # type: ignore[arg-type]
+    with pytest.raises(PixelClusterError, match="mode is 'nonsense'; wanted fast or exact"):
+        segment(image, 2, mode="nonsense")  # type: ignore[arg-type]
+    with pytest.raises(PixelClusterError, match="scribbles are float64; wanted whole numbers"):
+        segment(image, scribbles=np.zeros((2, 2)))  # type: ignore[arg-type]
 
 
 def test_count_colours_is_exact_below_the_bound(rng: np.random.Generator) -> None:

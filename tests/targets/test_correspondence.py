@@ -98,14 +98,13 @@ def test_learning_ends_at_the_deadline_and_tells_how_far_it_is() -> None:
         assert isinstance(share, float)
         phases.setdefault(facts["phase"], []).append(share)
 
-    CorrespondenceStack(8, scales=(1,), steps=5, n_components=4).fit(images(2), progress=note)
-    assert phases == {
-        "reading features": [0.5, 1.0] * 2,
-        "learning correspondences": [0.2, 0.4, 0.6, 0.8, 1.0],
-    }
+    CorrespondenceStack(8, scales=(1,), steps=5, n_components=4).fit_transform(images(2), progress=note)
+    halves = [0.5, 1.0] * 2  # of the features alone, then of the codes
+    assert phases["reading features"] == phases["computing targets"] == halves
+    assert phases["learning correspondences"] == [0.2, 0.4, 0.6, 0.8, 1.0]
     phases.clear()
     late = CorrespondenceStack(8, scales=(1,), steps=5, n_components=4)
-    late.fit(images(2), deadline=clock.now(), progress=note)
+    late.fit_transform(images(2), deadline=clock.now(), progress=note)
     assert phases["learning correspondences"] == [0.2]
 
 

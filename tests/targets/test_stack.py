@@ -28,6 +28,23 @@ def test_blocks_have_their_share_of_the_variance(spec: str, share: float) -> Non
     assert variance.mean().item() == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("room", [1 << 30, 0])
+def test_targets_of_the_fit_are_those_of_the_stack_bit_for_bit(
+    room: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that is resumed computes them anew from the saved stack."""
+    monkeypatch.setattr("pixelcluster.targets.base._KEPT_BYTES", room)
+    random = torch.Generator().manual_seed(0)
+    images = [torch.rand(3, 40, width, generator=random) for width in (40, 32, 24)]
+    masks = [torch.ones(image.shape[1:], dtype=torch.bool) for image in images]
+    masks[0][:20] = False
+    options = {"patches": {"n_atoms": 8}, "correspondence": {"scales": (1,), "steps": 2}}
+    stack = build_stack("texture+patches+correspondence", label_stride=8, options=options)
+    targets = stack.fit_transform(images, masks=masks)
+    for image, own in zip(images, targets, strict=True):
+        assert torch.equal(stack(image[None])[0], own)
+
+
 def test_state_restores_all_blocks() -> None:
     spec, options = "patches+sobel", {"patches": {"n_atoms": 8, "patch_size": 3}}
     stack = build_stack(spec, label_stride=4, options=options).fit(images(), seed=2)

@@ -95,6 +95,14 @@ def test_sparsity_prunes_clusters_below_its_share() -> None:
     assert (estimate_prior(counts, PriorSettings(sparsity=0.005)).proportions > 0).all()
 
 
+def test_sparsity_leaves_balanced_clusters_however_many() -> None:
+    counts = torch.full((8, 150), 10.0)
+    assert (estimate_prior(counts, PriorSettings(sparsity=0.01)).proportions > 0).all()
+    counts[:, 7] = 0.1  # a hundredth of its share
+    pruned = estimate_prior(counts, PriorSettings(sparsity=0.01)).proportions == 0
+    assert pruned.nonzero().flatten().tolist() == [7]
+
+
 def test_one_hot() -> None:
     label_map = torch.tensor([[0, 2], [1, 2]], dtype=torch.int16)
     encoded = one_hot(label_map, 3)

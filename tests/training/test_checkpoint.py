@@ -15,8 +15,10 @@ from safetensors.torch import load_file, save_file
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io import write
 from pixelcluster.segmenting.predict import label_image
+from pixelcluster.training import student
 from pixelcluster.training.checkpoint import load_model, save_model
 from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.student import Student
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")
@@ -68,6 +70,43 @@ def test_every_kind_of_model_round_trips(tmp_path, stack, changes) -> None:
     save_model(model, tmp_path / "new" / "folder")
     again = load_model(tmp_path / "new" / "folder", CPU)
     np.testing.assert_array_equal(labels_of(model, images[0]), labels_of(again, images[0]))
+
+
+@pytest.mark.parametrize("more", [False, True])
+def test_a_student_is_built_once_unless_it_has_more_than_the_file_holds(
+    saved, tmp_path, monkeypatch, more
+) -> None:
+    _, model, images = saved
+    weights = Student(3, model.config.student, load_weights=False).eval()
+    save_model(replace(model, student=weights), tmp_path)
+    built = []
+
+    class Counted(Student):
+        def __init__(self, *args, **options) -> None:
+            super().__init__(*args, **options)
+            built.append(self)
+            if more:
+                self.register_buffer("offset", torch.arange(3), persistent=False)
+
+    monkeypatch.setattr(student, "Student", Counted)
+    again = load_model(tmp_path, CPU)
+    assert len(built) == 1 + more
+    assert not more or again.student.offset.tolist() == [0, 1, 2]
+    for (name, old), new in zip(weights.named_parameters(), again.student.parameters(), strict=True):
+        assert new.requires_grad == old.requires_grad, name
+    image = torch.from_numpy(images[0]).movedim(2, 0)[None]
+    with torch.no_grad():
+        torch.testing.assert_close(again.student(image), weights(image), rtol=0, atol=0)
+
+
+def test_a_loaded_model_does_not_hang_on_its_file(folder) -> None:
+    again = load_model(folder, CPU)
+    heads, proportions = again.generator.heads.clone(), again.prior.proportions.clone()
+    content = (folder / "model.safetensors").read_bytes()
+    with (folder / "model.safetensors").open("r+b") as handle:
+        handle.write(bytes(len(content)))
+    assert torch.equal(again.generator.heads, heads)
+    assert torch.equal(again.prior.proportions, proportions)
 
 
 def test_what_a_model_folder_holds(saved) -> None:

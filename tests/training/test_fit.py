@@ -207,25 +207,10 @@ def test_pruning_renumbers_images_that_were_never_visited() -> None:
     fit.run(1)
 
 
-def test_full_noise_has_no_schedule() -> None:
+def test_settings_that_exclude_each_other_are_refused() -> None:
     config = settings(generator={"sigma_schedule": "fixed"})
     with pytest.raises(PixelClusterError, match="noise full learns its covariances"):
         Fit(cells(1)[0], config, seed=0, device=CPU)
-
-
-@pytest.mark.parametrize("changes", [{"n_clusters": "auto"}, {"prior": {"sparsity": 0.01}}])
-def test_pruning_needs_proportions(changes) -> None:
-    changes["prior"] = {**changes.get("prior", {}), "proportions": False}
-    with pytest.raises(PixelClusterError, match="pruned by their proportions"):
-        Fit(cells(1)[0], settings(**changes), seed=0, device=CPU)
-
-
-def test_the_convolutional_form_says_that_it_cannot_prune() -> None:
-    images, _ = cells(2)
-    config = settings(generator={"form": "convolutional", "width": 4}, prior={"sparsity": 0.2})
-    fit = Fit(images, config, seed=0, device=CPU)
-    with pytest.raises(PixelClusterError, match="cannot drop clusters"):
-        fit.update_clusters(torch.tensor([[100.0, 90.0, 1.0]]).repeat(8, 1))
 
 
 def test_a_loss_that_is_not_finite_stops_the_run() -> None:

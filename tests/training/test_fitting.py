@@ -43,11 +43,10 @@ def test_masked_pixels_play_no_part() -> None:
 
 def test_prepare_puts_image_mask_and_colours_on_one_grid() -> None:
     images, _ = textures(1, side=50)
-    model = fit_model(images, settings(training={"epochs": 1}), device=CPU)
     tensor = torch.from_numpy(images[0]).permute(2, 0, 1)
     mask = torch.ones(50, 50, dtype=torch.bool)
     mask[:8] = False
-    ready = prepare(model.stack, tensor, mask, CPU)
+    (ready,) = prepare([torch.zeros(12, 13, 13)], [tensor], [mask], 4)
     assert ready.targets.shape == (12, 13, 13)
     assert ready.guide.shape == (3, 13, 13)
     assert ready.mask.sum() == 13 * 11

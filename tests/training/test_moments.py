@@ -25,7 +25,7 @@ def test_many_cells_give_their_own_means_and_covariances() -> None:
     for k in range(2):
         own = points[labels == k]
         torch.testing.assert_close(found.means()[k], own.mean(0))
-        torch.testing.assert_close(found.covariances()[k], own.T.cov(), atol=2e-3, rtol=0)
+        torch.testing.assert_close(found.covariances()[k], own.T.double().cov(), atol=2e-3, rtol=0)
     assert found.spread() == pytest.approx((1.04 / 2) ** 0.5, abs=5e-3)
 
 
@@ -38,8 +38,8 @@ def test_few_cells_are_shrunk_to_the_common_spread() -> None:
     wanted = torch.stack(
         [torch.diag(torch.tensor([2.0, 0.0]) + 20 * spread**2) / 22, 20 / 21 * spread**2 * torch.eye(2)]
     )
-    torch.testing.assert_close(found.covariances()[:2], wanted)
-    torch.testing.assert_close(found.covariances()[2], spread**2 * torch.eye(2))
+    torch.testing.assert_close(found.covariances()[:2], wanted.double())
+    torch.testing.assert_close(found.covariances()[2], spread**2 * torch.eye(2).double())
     assert found.means()[2].tolist() == [0, 0]
 
 

@@ -58,3 +58,29 @@ def test_distinct_cells_ignore_rounding() -> None:
     assert count_distinct(points) == 3
     assert count_distinct(points * (1 + 1e-7 * torch.randn(150, 3))) == 3
     assert count_distinct(points[:1]) == 1
+
+
+def test_distinct_cells_are_counted_where_they_are_dense() -> None:
+    """Nearly all neighbours of a dense set are closer than rounding, yet it is no single cell."""
+    line = torch.linspace(-1.7, 1.7, 1_000_000)[:, None]
+    assert count_distinct(line) > 1000
+    assert count_distinct(torch.linspace(0, 1e-5, 50)[:, None]) == 1
+    assert count_distinct(9e-5 * torch.arange(10.0)[:, None]) <= 10
+
+
+@pytest.mark.parametrize("seed", [20_261_122_000, (2**32 - 1) * 1000 + 3])
+def test_seeds_of_restarts_may_be_large(seed) -> None:
+    points, _ = blobs(10)
+    assert start_means("kmeans", points, 3, seed=seed).isfinite().all()
+
+
+def test_the_leading_eigenvectors_are_the_largest() -> None:
+    """Three pairs, each its own part: eigenvalues +1 join the two of a pair, -1 set them apart."""
+    pairs = CENTRES.repeat_interleave(2, 0).numpy() + np.float32(1e-3) * np.eye(6, 3, dtype=np.float32)
+    rows = spectral_embedding(pairs, 3)
+    np.testing.assert_allclose((rows[::2] * rows[1::2]).sum(1), 1, atol=1e-3)
+
+
+def test_cells_that_have_nothing_in_common_have_a_graph() -> None:
+    star = torch.tensor([[1.0, 0.0], [-0.5, 0.75**0.5], [-0.5, -(0.75**0.5)]])
+    assert start_means("spectral", star, 2).isfinite().all()

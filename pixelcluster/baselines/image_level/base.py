@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster import clock
+from pixelcluster.arguments import check_seed
 from pixelcluster.data.splits import Images, Labels
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
@@ -33,8 +34,8 @@ class ImageBaseline(ABC):
 
     Args:
         n_clusters: K.
-        seed: of weights, starts, order and noise. A fit that ends with its epochs repeats exactly; one that
-            the time limit ends depends on the speed of the machine.
+        seed: of weights, starts, order and noise, from 0 to 2^32 - 1. A fit that ends with its epochs repeats
+            exactly; one that the time limit ends depends on the speed of the machine.
         device: "auto", "cpu" or "cuda".
         minutes: time limit of the fit.
 
@@ -47,6 +48,9 @@ class ImageBaseline(ABC):
     seed: int = 0
     device: str = "auto"
     minutes: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
 
     def fit(self: Self, images: Images) -> Self:
         """Learn from images without labels.

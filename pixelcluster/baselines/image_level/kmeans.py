@@ -8,6 +8,7 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 
 from pixelcluster import clock
+from pixelcluster.arguments import LARGEST_SEED
 from pixelcluster.baselines.image_level.base import ImageBaseline
 
 _MAX_IMAGES = 100_000
@@ -29,7 +30,7 @@ class ImageKMeans(ImageBaseline):
         for start in range(_N_STARTS):
             if models and clock.now() >= deadline:
                 break
-            own_seed = self.seed * _N_STARTS + start
+            own_seed = (self.seed * _N_STARTS + start) % (LARGEST_SEED + 1)
             models.append(KMeans(self.n_clusters, n_init=1, random_state=own_seed).fit(points))
         self.history_ += [float(model.inertia_) for model in models]
         self._model = models[int(np.argmin(self.history_))]

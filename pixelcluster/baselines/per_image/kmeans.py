@@ -32,8 +32,8 @@ class LabKMeans(PerImageBaseline):
         pixels = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).reshape(-1, 1, 3)
         n_clusters = min(self.n_clusters, len(pixels))
         criteria = (cv2.TERM_CRITERIA_EPS + cv2.TERM_CRITERIA_MAX_ITER, 20, 0.5)
-        # OpenCV knows no other generator than its global one.
-        cv2.setRNGSeed(self.seed)
+        # OpenCV knows no other generator than its global one, and takes 31 bits.
+        cv2.setRNGSeed(self.seed % 2**31)
         start = np.empty((0, 1), dtype=np.int32)
         _, labels, _ = cv2.kmeans(pixels, n_clusters, start, criteria, 3, cv2.KMEANS_PP_CENTERS)
         return labels.astype(np.int32).reshape(image.shape[:2])

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.cluster import KMeans
 
+from pixelcluster.arguments import LARGEST_SEED
 from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, check_channels
 from pixelcluster.errors import PixelClusterError
 
@@ -88,7 +89,8 @@ def fit_kmeans(
         raise PixelClusterError(
             f"{n_rows} usable pixels for {n_clusters} clusters; give more images or fewer clusters"
         )
-    return KMeans(n_clusters, n_init=n_starts, random_state=seed).fit(np.concatenate(drawn))
+    kmeans = KMeans(n_clusters, n_init=n_starts, random_state=seed % (LARGEST_SEED + 1))
+    return kmeans.fit(np.concatenate(drawn))
 
 
 def _rows(image: FloatImage) -> Rows:

@@ -28,6 +28,8 @@ N_TEXTONS = 32
 _LAB_RANGES = ((0.0, 100.0), (-40.0, 50.0), (-50.0, 60.0))  # covers almost every pixel of a photograph
 UNIT_SPREAD = 20.0  # one standard deviation of a whitened channel, in units of Lab
 _SAMPLE = 4000
+_DARK = 0.3  # median lightness that darker images are brought to; chosen as the constants of `hierarchy`
+_STRONGEST = 0.5  # exponent: beyond it noise is what becomes visible
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,13 @@ class Evidence:
         channels: (h, w, 3) float32, Lab or three whitened components of Lab-like spread.
         channel_codes: three soft codes, each (n_bins, h, w) float32, summing to 1 over bins.
         texture_codes: (n_textons, h, w) float32, summing to 1.
+        weight: (h, w) in [0, 1], the share of each cell that counts; None: all of every cell.
     """
 
     channels: Float
     channel_codes: tuple[Float, Float, Float]
     texture_codes: Float
+    weight: Float | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -62,6 +66,26 @@ def lab(image: Float) -> Float:
     """Convert sRGB (H, W, 3) in [0, 1] to CIE Lab (D65), L in 0..100."""
     contiguous = np.ascontiguousarray(image, dtype=np.float32)
     return np.asarray(cv2.cvtColor(contiguous, cv2.COLOR_RGB2LAB), dtype=np.float32)
+
+
+def brighten(image: Float) -> Projection:
+    """Return a way from pixels to Lab that gives the shades of dark images the room those of others have.
+
+    The lightness of an image whose median is below 0.3 is raised to a power, at least 0.5, that puts it there.
+
+    Args:
+        image: (H, W, 3) sRGB in [0, 1], or a smaller copy.
+    """
+    median = float(np.median(lab(image)[..., 0])) / 100
+    exponent = 1.0 if median >= _DARK else max(np.log(_DARK) / np.log(max(median, 1e-3)), _STRONGEST)
+
+    def project(pixels: Float) -> Float:
+        channels = lab(pixels)
+        if exponent < 1:
+            channels[..., 0] = 100 * (channels[..., 0] / 100).clip(0, 1) ** np.float32(exponent)
+        return channels
+
+    return project
 
 
 def shrink(planes: Float, shape: tuple[int, int]) -> Float:
@@ -153,7 +177,7 @@ def dictionary_codes(
 
 
 def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Projection]:
-    """The default stack: Lab, its soft codes, and textons of the lightness.
+    """The default stack: Lab (of dark images brightened), its soft codes, and textons of the lightness.
 
     Args:
         image: (H, W, 3) sRGB in [0, 1].
@@ -165,11 +189,13 @@ def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Projection
     height, width = image.shape[:2]
     shape = grid_shape(height, width)
     # Textons live at twice the grid's resolution: half a photograph's detail is lost on the grid itself.
-    fine = lab(shrink(image, grid_shape(height, width, cells=4 * GRID_CELLS)))
+    small = shrink(image, grid_shape(height, width, cells=4 * GRID_CELLS))
+    project = brighten(small)
+    fine = project(small)
     channels = shrink(fine, shape)
     first, second, third = (soft_codes(channels[..., c], *limits) for c, limits in enumerate(_LAB_RANGES))
     textons = dictionary_codes(filter_bank(fine[..., 0] / np.float32(100)), shape, seed=seed)
-    return Evidence(channels, (first, second, third), textons), lab
+    return Evidence(channels, (first, second, third), textons), project
 
 
 def stack_evidence(targets: Float, *, seed: int = 0) -> Evidence:

@@ -36,6 +36,7 @@ ALIKE = 0.1  # loss below which two regions count as alike, and their frontier a
 SMALL = 100.0  # cells below which evidence fades: slivers along soft edges do not stand alone
 CLUSTER_COST, COUNT_SLOPE, TYPICAL_COUNT = 1.05, 0.15, 10.0
 FIELD_UNIT = 100.0  # cells
+_TRACE = 1e-6  # weight
 _FIELD_RIDGE = 1e-4  # prior variance of positions, keeps loadings of thin regions finite
 
 
@@ -89,21 +90,27 @@ def region_statistics(labels: Int, evidence: Evidence) -> Statistics:
 
     Args:
         labels: (h, w) region ids 0..n-1.
-        evidence: the stack on the same grid.
+        evidence: the stack on the same grid; cells count by their weight, which a trace is left of, so that
+            regions without any have means, and join others for nothing.
 
     Returns:
         The statistics of the n regions.
     """
     flat = labels.ravel()
     n = int(flat.max()) + 1
+    weight = None if evidence.weight is None else np.maximum(evidence.weight.ravel(), _TRACE)
+
+    def total(values: NDArray[np.floating]) -> Double:
+        weighted = values.ravel() if weight is None else values.ravel() * weight
+        return np.bincount(flat, weighted, n)
 
     def sums(planes: list[NDArray[np.floating]]) -> Double:
-        return np.stack([np.bincount(flat, plane.ravel(), n) for plane in planes], 1)
+        return np.stack([total(plane) for plane in planes], 1)
 
     v, u = (axis / FIELD_UNIT for axis in np.mgrid[: labels.shape[0], : labels.shape[1]])
     c = [evidence.channels[..., k].astype(np.float64) for k in range(3)]
     moments = [*c, u, v, u * u, u * v, v * v, *(x * x for x in c), *(x * z for x in c for z in (u, v))]
-    size = np.bincount(flat, minlength=n).astype(np.float64)
+    size = total(np.ones(labels.shape))
     colour = COLOUR_WEIGHT * sums([plane for codes in evidence.channel_codes for plane in codes])
     texture = TEXTURE_WEIGHT * sums(list(evidence.texture_codes))
     table = sums(moments)

@@ -87,9 +87,11 @@ def split_clusters(labels: NDArray[np.int32], image: Float, n_clusters: int) -> 
     Returns:
         (H, W) int32 ids 0..K'-1, K' <= n_clusters.
     """
+    count = int(labels.max()) + 1
+    if count >= n_clusters:
+        return labels
     out = labels.ravel().copy()
     colours = image.reshape(-1, image.shape[-1])
-    count = int(out.max()) + 1
     heap = [(-_sum_of_squares(colours[out == k]), k) for k in range(count)]
     heapq.heapify(heap)
     while count < n_clusters and heap and heap[0][0] < 0:

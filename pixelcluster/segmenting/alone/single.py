@@ -10,14 +10,14 @@ temperature 0 (`pixel_field`). All but the last step happens on a bounded grid.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph, watershed_atoms
-from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence
+from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence, shrink
 from pixelcluster.segmenting.alone.guided import guide_clusters, marks_on_grid
 from pixelcluster.segmenting.alone.heads import Heads, fit_heads
 from pixelcluster.segmenting.alone.hierarchy import (
@@ -66,6 +66,7 @@ def segment_image(
     seed: int = 0,
     probabilities: bool = False,
     scribbles: Labels | None = None,
+    valid: NDArray[np.bool_] | None = None,
     progress: Watch | None = None,
 ) -> SingleResult:
     """Segment one image by fitting the generator to it.
@@ -77,6 +78,8 @@ def segment_image(
         probabilities: also return the conditionals of every pixel given its neighbours' labels.
         scribbles: (H, W) known classes, -1 elsewhere. Their pixels are clamped, clusters follow them (see
             `guided`), and ids are then the classes; clusters without strokes take the ids that are free.
+        valid: (H, W), False where the image says nothing: clusters are found without those pixels, which get
+            some label; the image shall not show an edge around them (`io.windows.fill_invalid`).
         progress: is told of every stage, with the labels on the coarse grid from the first regions on.
 
     Returns:
@@ -93,10 +96,11 @@ def segment_image(
 
     watch(Glimpse("evidence", 0.0))
     evidence, project = image_evidence(image, seed=seed)
+    if valid is not None:
+        evidence = replace(evidence, weight=shrink(valid.astype(np.float32), evidence.shape))
     # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
-    found = find_clusters(evidence, None if scribbles is not None else n_clusters, progress=progress)
-    if scribbles is not None and n_clusters is not None and found.clusters.max() + 1 < n_clusters:
-        found = find_clusters(evidence, n_clusters)
+    wanted, at_least = (n_clusters, 1) if scribbles is None else (None, n_clusters or 1)
+    found = find_clusters(evidence, wanted, at_least=at_least, progress=progress)
     clusters = found.clusters
 
     def channels(start: int, stop: int) -> Float:
@@ -116,15 +120,14 @@ def segment_image(
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
     start = grow_to_pixels(clusters, height, width)
     labels = map_labels(start, channels, heads, progress=rows_done)
-    if n_clusters is not None:
-        if len(np.unique(labels)) < len(heads.mean):
-            labels = start  # a cluster too thin for the pixel field to keep
-        labels = split_clusters(labels, image, n_clusters)
-    labels, order = _by_area(labels)
+    if n_clusters is not None and len(np.unique(labels)) < len(heads.mean):
+        labels = start  # a cluster too thin for the pixel field to keep
+    whole = labels
+    labels, order = by_area(whole if n_clusters is None else split_clusters(whole, image, n_clusters))
     certain = None
     if probabilities:
         watch(Glimpse("probabilities", 0.9))
-        certain = _probabilities(labels, order, channels, heads)
+        certain = _probabilities(whole, labels, order, channels, heads)
     watch(Glimpse("done", 1.0))
     return SingleResult(labels, certain, int(labels.max()) + 1)
 
@@ -144,12 +147,15 @@ class Found:
     objective: list[float]
 
 
-def find_clusters(evidence: Evidence, n_clusters: int | None, *, progress: Watch | None = None) -> Found:
+def find_clusters(
+    evidence: Evidence, n_clusters: int | None, *, at_least: int = 1, progress: Watch | None = None
+) -> Found:
     """Find the clusters of the coarse grid.
 
     Args:
         evidence: the target stack on the grid.
         n_clusters: exactly this many, where there are basins enough; None lets the objective decide.
+        at_least: exactly this many where the objective decides on fewer.
         progress: as of `segment_image`.
 
     Returns:
@@ -161,17 +167,20 @@ def find_clusters(evidence: Evidence, n_clusters: int | None, *, progress: Watch
     atoms = watershed_atoms(strength)
     watch(Glimpse("merging", 0.5, atoms, 0.0))
     merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
-    n_merges = best_number_of_merges(merges)
-    if n_clusters is not None:
-        n_merges = min(n_merges, max(0, merges.n_atoms - n_clusters))
-    objective = objective_trace(merges, n_merges)
-    if progress is not None:
-        _show_merges(merges, atoms, objective, progress)
-    regions = merges.cut(n_merges)[atoms]
-    cluster = link_clusters(
-        region_statistics(regions, evidence), region_graph(regions, strength), n_clusters=n_clusters
-    )
-    return Found(cluster[regions], atoms, objective)
+
+    def joined(wanted: int | None, show: Watch | None) -> Found:
+        n_merges = best_number_of_merges(merges)
+        if wanted is not None:
+            n_merges = min(n_merges, max(0, merges.n_atoms - wanted))
+        objective = objective_trace(merges, n_merges)
+        if show is not None:
+            _show_merges(merges, atoms, objective, show)
+        regions = merges.cut(n_merges)[atoms]
+        statistics, graph = region_statistics(regions, evidence), region_graph(regions, strength)
+        return Found(link_clusters(statistics, graph, n_clusters=wanted)[regions], atoms, objective)
+
+    found = joined(n_clusters, progress)
+    return found if found.clusters.max() + 1 >= at_least else joined(at_least, None)
 
 
 def _show_merges(merges: Merges, atoms: Int, objective: list[float], progress: Watch) -> None:
@@ -228,7 +237,7 @@ def _check(image: Float, n_clusters: int | None, scribbles: Labels | None) -> No
         raise PixelClusterError(f"n_clusters is {n_clusters}; wanted at least 1, or None to choose")
 
 
-def _by_area(labels: Labels) -> tuple[Labels, NDArray[np.intp]]:
+def by_area(labels: Labels) -> tuple[Labels, NDArray[np.intp]]:
     """Number labels by decreasing area; also the old label of each new one."""
     counts = np.bincount(labels.ravel())
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]
@@ -237,9 +246,16 @@ def _by_area(labels: Labels) -> tuple[Labels, NDArray[np.intp]]:
     return rank[labels], order
 
 
-def _probabilities(labels: Labels, order: NDArray[np.intp], channels: Channels, heads: Heads) -> Float:
-    if order.max() < len(heads.mean):
+def _probabilities(
+    whole: Labels, labels: Labels, order: NDArray[np.intp], channels: Channels, heads: Heads
+) -> Float:
+    """Return (K, H, W) of labels that are by area, and before that were `order` and the parts of `whole`."""
+    n_heads = len(heads.mean)
+    if order.max() < n_heads:
         return label_probabilities(labels, channels, heads.choose(order))
-    # Clusters split by colour alone have no head: their pixels are told apart without doubt.
-    certain: Float = (labels == np.arange(len(order), dtype=np.int32)[:, None, None]).astype(np.float32)
-    return certain
+    # Parts of a cluster split by colour alone share its head: its pixels are told apart without doubt.
+    soft = np.zeros((len(order), *labels.shape), dtype=np.float32)
+    soft[np.argsort(order)[:n_heads]] = label_probabilities(whole, channels, heads)
+    split = np.isin(whole, whole[order[labels] >= n_heads])
+    soft[:, split] = labels[split] == np.arange(len(order))[:, None]
+    return soft

@@ -29,7 +29,7 @@ from pixelcluster.render.overlay import overlay
 from pixelcluster.render.palette import categorical
 from pixelcluster.segmenting.alone.pixel_field import Labels
 from pixelcluster.segmenting.rasters.scene import Scene, count_clusters, fit_mixture, log_evidence
-from pixelcluster.segmenting.rasters.scene_labels import label_window, margined_windows
+from pixelcluster.segmenting.rasters.scene_labels import MARGIN, label_window, margined_windows
 from pixelcluster.segmenting.rasters.tally import Tally
 from pixelcluster.segmenting.segmentation import ClusterRow
 from pixelcluster.segmenting.videos.following import Trail, Trails
@@ -121,7 +121,7 @@ def _label_frame(scene: Scene, image: Float, history: Tensor | None) -> tuple[La
     height, width = image.shape[:2]
     labels = np.empty((height, width), np.int32)
     marginals = torch.empty(scene.n_clusters, height, width)
-    for top, left, (rows, columns), inner in margined_windows(height, width, _WINDOW):
+    for top, left, (rows, columns), inner in margined_windows(height, width, _WINDOW, MARGIN):
         part = image[rows, columns]
         own = torch.zeros(scene.n_clusters, *part.shape[:2])
         before = None if history is None else history[:, rows, columns]

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import pytest
 from sklearn.cluster import KMeans
 
 from pixelcluster.baselines.image_level.kmeans import ImageKMeans
+from pixelcluster.errors import PixelClusterError
 from tests.baselines.image_level.planted import agreement, planted
 
 
@@ -21,3 +23,10 @@ def test_the_best_start_is_kept():
     assert min(method.history_) < 1.05 * max(inertias)
     assert len(method.history_) == 3
     assert method._model.inertia_ == min(method.history_)
+
+
+def test_every_seed_is_taken_or_refused():
+    images, _ = planted(40)
+    assert len(ImageKMeans(3, seed=2**32 - 1).fit(images).history_) == 3
+    with pytest.raises(PixelClusterError, match="seed is -1"):
+        ImageKMeans(3, seed=-1)

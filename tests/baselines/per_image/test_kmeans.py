@@ -21,3 +21,7 @@ def test_lab_survives_small_and_constant_images():
     assert LabKMeans(6).predict(np.zeros((1, 1, 3), np.float32)).shape == (1, 1)
     assert len(np.unique(LabKMeans(6).predict(np.zeros((1, 2, 3), np.float32)))) <= 2
     assert LabKMeans(6).predict(np.full((5, 7, 3), 0.5, np.float32)).shape == (5, 7)
+
+
+def test_opencv_takes_every_seed(planted):
+    assert LabKMeans(3, seed=2**32 - 1).predict(planted[0]).max() == 2

@@ -6,6 +6,7 @@ import pytest
 from pixelcluster import segment
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.alone.guided import marks_on_grid
+from pixelcluster.segmenting.alone.hierarchy import merge_regions
 from pixelcluster.segmenting.alone.single import segment_image
 from tests.segmenting.conftest import strokes
 
@@ -38,6 +39,20 @@ def test_no_more_clusters_than_asked(cars) -> None:
     assert set(np.unique(labels)) == {1, 2}
     with pytest.raises(PixelClusterError, match="2 classes, but 1"):
         segment_image(cars, scribbles=marks, n_clusters=1)
+
+
+def test_regions_are_joined_once_however_many_clusters_are_wanted(cars, monkeypatch) -> None:
+    calls = []
+
+    def counted(*arguments):
+        calls.append(arguments)
+        return merge_regions(*arguments)
+
+    monkeypatch.setattr("pixelcluster.segmenting.alone.single.merge_regions", counted)
+    marks = strokes((1, slice(72, 76), slice(30, 50)))
+    labels = segment_image(cars, scribbles=marks, n_clusters=9).label_map
+    assert len(np.unique(labels)) == 9
+    assert len(calls) == 1
 
 
 def test_strokes_against_the_picture_are_kept(cars) -> None:
