@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from pixelcluster.cli import params
-from pixelcluster.errors import show_path
+from pixelcluster.errors import counted, show_path
 from pixelcluster.stopping import Keeping, StopSignals
 
 
@@ -75,6 +75,7 @@ def command(
     elif source is None or output is None:
         raise click.UsageError("INPUT and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line
+    from pixelcluster.cluster.inputs import of_a_set
     from pixelcluster.cluster.run import cluster_images, resume_images
 
     keeping = Keeping(checkpoint_every, ctx.find_object(StopSignals))
@@ -103,9 +104,10 @@ def command(
     from pixelcluster.cli.tables import print_image_clusters
 
     print_image_clusters(found.clusters, found.probabilities, found.entropy)
-    click.echo(f"{len(found.ids)} images -> {show_path(output)}")
+    part = " (the training part)" if source is not None and of_a_set(source, root) else ""
+    click.echo(f"{counted(len(found.ids), 'image')}{part} -> {show_path(output)}")
     for _, message in found.failures:
         click.echo(f"error: {message}", err=True)
     if found.failures:
-        click.echo(f"{len(found.failures)} files were left out", err=True)
+        click.echo(f"{counted(len(found.failures), 'file')} left out", err=True)
         ctx.exit(1)

@@ -36,24 +36,14 @@ _FILE_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".npz", ".gpl", ".js
     metavar="IMAGE",
     help="With --to: print how many pixels get the same label from the file.",
 )
-@click.option(
-    "--palette",
-    metavar="NAME|FILE",
-    help="categorical, mean, grey, or a file (r g b lines, .json, .gpl); the map's own if left out.",
-)
+@params.palette("the map's own")
 @click.option(
     "--image",
     type=params.PATH,
     metavar="FILE|DIR",
     help="Picture under the colours, or a folder of them, found by name.",
 )
-@click.option(
-    "--opacity",
-    type=click.FloatRange(0, 1),
-    default=0.5,
-    show_default=True,
-    help="Of the colours over the picture.",
-)
+@params.opacity
 @click.option(
     "--format",
     "to",

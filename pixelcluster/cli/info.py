@@ -18,6 +18,8 @@ from pixelcluster.errors import show_path
 def command(path: Path, as_json: bool) -> None:
     """Say what a model, label map or image holds.
 
+    Of a model, K, names and mode come first, then every setting.
+
     \b
     Examples:
         pixelcluster info model/

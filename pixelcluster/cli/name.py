@@ -12,17 +12,26 @@ from pixelcluster.errors import PixelClusterError, show_path
 
 @click.command("name", no_args_is_help=True)
 @click.argument("model", type=params.PATH, metavar="MODEL")
-@click.argument("names", nargs=-1, required=True, metavar="ID=NAME...")
+@click.argument("names", nargs=-1, metavar="[ID=NAME...]")
 def command(model: Path, names: tuple[str, ...]) -> None:
     """Name clusters of a trained model: legends, tables and label maps then show the names.
 
+    Without ID=NAME, list the clusters in use and their names.
+
     \b
     Examples:
+        pixelcluster name model/               lists the names
         pixelcluster name model/ 0=sky "3=wet road"
         pixelcluster name model/ 3=          takes the name away
     """
-    from pixelcluster.segmenting.relabel import name_clusters
+    from pixelcluster.segmenting.relabel import name_clusters, read_settings
 
+    if not names:
+        config = read_settings(model)
+        for i in range(config.n_clusters if config.n_clusters != "auto" else 0):
+            if i not in config.clusters.merged:
+                click.echo(f"{i}  {config.clusters.names.get(i, '')}".rstrip())
+        return
     for i, name in name_clusters(model, dict(map(_parse, names))).clusters.names.items():
         click.echo(f"{i}  {name}")
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
+
+from pixelcluster.arguments import LARGEST_SEED
 
 if TYPE_CHECKING:
     IntOrAuto = click.ParamType[int | Literal["auto"]]
@@ -83,6 +86,7 @@ class Shard(IntPair):
         return number, count
 
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 # readable=False: click would stop the whole run over one unreadable file, with a usage text.
 PATH = click.Path(path_type=Path, readable=False)
 DEVICE = click.Choice(["auto", "cpu", "cuda"])
@@ -95,7 +99,11 @@ clusters = click.option(
     help="Number of clusters, or auto.  [default: auto]",
 )
 seed = click.option(
-    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Same seed, same result."
+    "--seed",
+    type=click.IntRange(0, LARGEST_SEED),
+    default=0,
+    show_default=True,
+    help="Same seed, same result.",
 )
 device = click.option(
     "--device", type=DEVICE, default="auto", show_default=True, help="Where the model runs."
@@ -123,6 +131,44 @@ max_pixels = click.option(
     show_default=True,
     help="Refuse larger images, before decoding.",
 )
+
+opacity = click.option(
+    "--opacity",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    help="Of the colours over the picture.",
+)
+
+
+def palette(default: str) -> Callable[[Command], Command]:
+    """Return the option `--palette`; `default` says what is taken without it."""
+    text = f"categorical, mean, grey, or a file (r g b lines, .json, .gpl); {default} if left out."
+    return click.option("--palette", metavar="NAME|FILE", help=text)
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists some options under headings of their own.
+
+    Args:
+        sections: heading -> names of its parameters; the others come first, under "Options".
+        rest: see `click.Command`.
+    """
+
+    def __init__(self, *rest: Any, sections: Mapping[str, Collection[str]], **options: Any) -> None:
+        super().__init__(*rest, **options)
+        self.sections = sections
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, those of each section together."""
+        grouped = {name: heading for heading, names in self.sections.items() for name in names}
+        for heading in ("Options", *self.sections):
+            own = (
+                param for param in self.get_params(ctx) if grouped.get(str(param.name), "Options") == heading
+            )
+            records = [record for param in own if (record := param.get_help_record(ctx)) is not None]
+            with formatter.section(heading):
+                formatter.write_dl(records)
 
 
 def check_resumed(ctx: click.Context, *free: str) -> None:

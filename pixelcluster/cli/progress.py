@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -16,7 +19,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pixelcluster.errors import counted
+from pixelcluster.progress import silent
+
 T = TypeVar("T")
+LOG_SECONDS = 30
+LEAST_SHARE = 1e-3
+"""A cluster with less of the training images counts as unused."""
 
 
 def track(items: Iterable[T], total: int, description: str) -> Iterator[T]:
@@ -50,13 +59,32 @@ def share_bar(description: str) -> Iterator[Callable[[float], None]]:
 
 @contextmanager
 def live_line(*, shown: bool = True) -> Iterator[Callable[[Mapping[str, object]], None]]:
-    """Give a function that shows a training run on one line; it is silent where stderr is no terminal."""
+    """Give a `pixelcluster.progress` that shows a training run on one line.
+
+    Where stderr is no terminal but a log, it adds a line now and then; see `log_lines`.
+    """
     console = Console(stderr=True)
-    if not shown or not console.is_terminal:
-        yield lambda state: None
-        return
-    with console.status("starting") as status:
-        yield lambda state: status.update(training_line(state))
+    if not shown:
+        yield silent
+    elif console.is_terminal:
+        with console.status("starting") as status:
+            yield lambda state: status.update(training_line(state))
+    else:
+        yield log_lines(LOG_SECONDS)
+
+
+def log_lines(every: float) -> Callable[[Mapping[str, object]], None]:
+    """Return a `pixelcluster.progress` that prints a run's time and state: at once, then every so often."""
+    started, told = time.monotonic(), -math.inf
+
+    def show(state: Mapping[str, object]) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= every:
+            told = now
+            click.echo(f"{_minutes(now - started)}  {training_line(state)}", err=True)
+
+    return show
 
 
 def training_line(state: Mapping[str, object]) -> str:
@@ -83,5 +111,32 @@ def training_line(state: Mapping[str, object]) -> str:
     if rejected := state.get("rejected"):
         parts.append(f"{rejected} proposals rejected")
     if isinstance(left := state.get("seconds_left"), (int, float)):
-        parts.append(f"{int(left) // 60}:{int(left) % 60:02} left")
+        parts.append(f"{_minutes(left)} left")
     return "  ".join(parts)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def training_end(history: Sequence[Mapping[str, object]], n_clusters: int, seconds: float) -> str:
+    """Say how a training run ended.
+
+    Args:
+        history: an entry an epoch, as metrics.jsonl holds them.
+        n_clusters: K of the model.
+        seconds: that it took.
+
+    Returns:
+        For example "6 clusters, 5 in use, 12 epochs, objective -18.0978, 139 s".
+    """
+    epochs = [entry for entry in history if "objective" in entry]
+    parts = [counted(n_clusters, "cluster")]
+    if epochs:
+        last = epochs[-1]
+        shares = last.get("shares")
+        in_use = sum(share >= LEAST_SHARE for share in shares) if isinstance(shares, Sequence) else n_clusters
+        if in_use < n_clusters:
+            parts.append(f"{in_use} in use")
+        parts += [counted(len(epochs), "epoch"), f"objective {last['objective']:.4f}"]
+    return ", ".join([*parts, f"{seconds:.0f} s"])

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
     from pixelcluster.segmenting.runs.jobs import Outcome
 
 
-@click.command("segment", no_args_is_help=True)
+_SECTIONS = {
+    "Overlays": ("overlay", "legend", "opacity", "palette"),
+    "Rasters": ("bands", "window", "polygons", "min_area", "simplify"),
+    "Many inputs": ("report", "shard", "skip_existing", "engine", "workers"),
+}
+
+
+@click.command("segment", cls=params.GroupedCommand, sections=_SECTIONS, no_args_is_help=True)
 @click.argument("inputs", nargs=-1, required=True, type=params.PATH, metavar="INPUT...")
 @params.clusters
 @click.option(
@@ -39,9 +46,15 @@ if TYPE_CHECKING:
     type=click.Choice(["png", "tif", "npz"]),
     help="Of the label map.  [default: png]",
 )
+@click.option("--overlay/--no-overlay", default=True, show_default=True, help="Write the coloured picture.")
 @click.option(
-    "--overlay/--no-overlay", default=True, show_default=True, help="Write the coloured picture with legend."
+    "--legend/--no-legend",
+    default=True,
+    show_default=True,
+    help="Beneath it; without, the overlay has the size of the picture.",
 )
+@params.opacity
+@params.palette("categorical")
 @click.option(
     "--probabilities", is_flag=True, help="Write the probability of each cluster at each pixel (NPZ)."
 )
@@ -51,7 +64,8 @@ if TYPE_CHECKING:
 @click.option(
     "--mode",
     type=click.Choice(["fast", "exact"]),
-    help="exact runs the chains.  [default: what the model says, fast without one]",
+    help="exact runs the chains; without a model it fits the whole model to the one picture: slower, and "
+    "often not better.  [default: what the model says, fast without one]",
 )
 @click.option(
     "--scribbles",
@@ -70,17 +84,15 @@ if TYPE_CHECKING:
     "--bands",
     type=params.NumberList(1),
     metavar="N,N,...",
-    help="Raster: bands to use.  [default: all, RGB for a model]",
+    help="Bands to use.  [default: all, RGB for a model]",
 )
 @click.option(
     "--window",
     type=click.IntRange(16),
     metavar="PIXELS",
-    help="Raster: side of the windows a model sees, shrunk to its working size.  [default: that size]",
+    help="Side of the windows a model sees, shrunk to its working size.  [default: that size]",
 )
-@click.option(
-    "--polygons", type=params.PATH, metavar="FILE", help="Raster: also write .geojson (or .gpkg) polygons."
-)
+@click.option("--polygons", type=params.PATH, metavar="FILE", help="Also write polygons, .geojson or .gpkg.")
 @click.option(
     "--min-area",
     type=click.FloatRange(0),
@@ -113,7 +125,7 @@ if TYPE_CHECKING:
     help="ray: several processes, on this machine or a cluster (extra ray); wants -o DIR.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1), metavar="N", help="Ray: processes.  [default: all CPUs but one]"
+    "--workers", type=click.IntRange(1), metavar="N", help="Processes of ray.  [default: all CPUs but one]"
 )
 @click.pass_context
 def command(
@@ -124,6 +136,9 @@ def command(
     output: Path | None,
     label_format: LabelFormat | None,
     overlay: bool,
+    legend: bool,
+    opacity: float,
+    palette: str | None,
     probabilities: bool,
     entropy: bool,
     mode: Literal["fast", "exact"] | None,
@@ -174,9 +189,10 @@ def command(
         OpenCV        cv2.imread("photo_labels.png") @ (36, 6, 1) % 256
     With --format tif, and above 256 clusters, every reader gives them plainly.
 
-    A TIFF that is georeferenced, states nodata, has more than 4 bands or exceeds --max-pixels is a raster: it
-    is read window by window in bounded memory, and its label map is a tiled GeoTIFF with its CRS, a colour
-    table and nodata id 255 (65535 above 255 clusters).
+    A TIFF that is georeferenced, states nodata, has more than 4 bands or exceeds --max-pixels is a raster:
+    its label map is a tiled GeoTIFF with its CRS, a colour table and nodata id 255 (65535 above 255
+    clusters). With 1 or 3 bands (choose with --bands) and up to --max-pixels it is segmented like a picture;
+    else, and with a model, window by window in bounded memory.
 
     A video (MP4, MOV, MKV, WebM, AVI) is read frame by frame and keeps its ids from frame to frame: its label
     map is a lossless grey video (.mkv), its overlay an MP4.
@@ -186,17 +202,20 @@ def command(
     from pixelcluster.io.naming import real_paths
     from pixelcluster.io.polygon_files import check_polygon_path
     from pixelcluster.io.polygons import PolygonOptions
+    from pixelcluster.render.palette_file import check_palette
     from pixelcluster.segmenting.method import Method, Segmenter
     from pixelcluster.segmenting.runs.batch import run_jobs
     from pixelcluster.segmenting.runs.jobs import Outputs, choose_format, plan_jobs
     from pixelcluster.segmenting.runs.manifest import is_manifest
     from pixelcluster.segmenting.runs.selection import split_finished, take_shard
 
+    if palette is not None:
+        check_palette(palette)
     if polygons is not None:
         check_polygon_path(polygons)
     outputs = Outputs(
         choose_format(output, label_format), overlay, probabilities, entropy, overwrite,
-        polygons, PolygonOptions(min_area, simplify),
+        polygons, PolygonOptions(min_area, simplify), legend, opacity, palette,
     )  # fmt: skip
     method = Method(
         None if clusters == "auto" else clusters, model, stack, mode, seed, device, probabilities or entropy,
@@ -223,6 +242,8 @@ def command(
     planned, outcomes = plan_jobs(inputs, output, outputs, max_pixels=max_pixels)
     if scribbles is not None and len(planned) != 1:
         raise PixelClusterError(f"--scribbles belong to one image, got {len(planned)} inputs; name one")
+    if bands is not None and len(planned) > 1 and not any(job.raster or job.video for job in planned):
+        raise PixelClusterError("--bands is for rasters, and all inputs are read as pictures; leave it out")
     sources = real_paths(job.source for job in planned)
     jobs = planned if shard is None else take_shard(planned, *shard)
     if skip_existing:
@@ -259,7 +280,8 @@ def command(
             _print(outcomes[-1], with_table=True)
         elif not as_json:
             done = sum(outcome.error is None and not outcome.skipped for outcome in outcomes)
-            click.echo(throughput(done, time.perf_counter() - started))
+            if done:
+                click.echo(throughput(done, time.perf_counter() - started))
     if as_json:
         click.echo(json.dumps([outcome.as_json() for outcome in outcomes], indent=2))
     failed = [outcome for outcome in outcomes if outcome.error is not None]
@@ -287,5 +309,5 @@ def _print(outcome: Outcome, *, with_table: bool) -> None:
     if with_table:
         from pixelcluster.cli.tables import print_clusters
 
-        print_clusters(outcome.table)
+        print_clusters(outcome.in_use)
     print_outcome(outcome)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pixelcluster.errors import show_path
+from pixelcluster.errors import counted, show_path
 
 if TYPE_CHECKING:
     from pixelcluster.segmenting.method import Method
@@ -23,7 +23,7 @@ _SHOWN = 100
 
 def throughput(count: int, seconds: float) -> str:
     """Return how fast it was, for example "40 images in 12.3 s: 3.25 a second"."""
-    return f"{count} images in {seconds:.1f} s: {count / max(seconds, 1e-9):.2f} a second"
+    return f"{counted(count, 'image')} in {seconds:.1f} s: {count / max(seconds, 1e-9):.2f} a second"
 
 
 class _Printer:
@@ -57,9 +57,8 @@ class _Printer:
 def print_outcome(outcome: Outcome) -> None:
     """Print one line of a finished image."""
     files = ", ".join(show_path(path) for path in outcome.files)
-    click.echo(
-        f"{show_path(outcome.source)}: {len(outcome.table)} clusters in {outcome.seconds:.2f} s -> {files}"
-    )
+    found = f"{counted(len(outcome.in_use), 'cluster')} in {outcome.seconds:.2f} s"
+    click.echo(f"{show_path(outcome.source)}: {found} -> {files}")
 
 
 def stream_command(
@@ -98,9 +97,9 @@ def stream_command(
         click.echo("\n]" if printer.done + printer.skipped + printer.failed else "[]")
     else:
         if passed:
-            click.echo(f"{show_path(journal.path)}: {passed} inputs finished before")
+            click.echo(f"{show_path(journal.path)}: {counted(passed, 'input')} finished before")
         if printer.skipped:
-            click.echo(f"{printer.skipped} inputs skipped: their outputs exist")
+            click.echo(f"{counted(printer.skipped, 'input')} skipped: the outputs exist")
         if printer.done:
             click.echo(throughput(printer.done, seconds))
     for error in printer.errors:

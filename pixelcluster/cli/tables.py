@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def print_clusters(rows: Sequence[ClusterRow]) -> None:
-    """Print cluster, pixels, share and mean colour, largest cluster first."""
+    """Print cluster, pixels, share and mean colour of clusters, largest first."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("cluster", "pixels", "share"):
         table.add_column(name, justify="right")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from pixelcluster.cli import params
-from pixelcluster.errors import show_path
+from pixelcluster.errors import counted, show_path
 from pixelcluster.stopping import Keeping, StopSignals
 
 
@@ -64,12 +65,12 @@ def command(
         params.check_resumed(ctx, "folder", "minutes", "checkpoint_every")
     if resume is None and (folder is None or output is None):
         raise click.UsageError("FOLDER and -o DIR are needed, or --resume DIR")
-    from pixelcluster.cli.progress import live_line
+    from pixelcluster.cli.progress import live_line, training_end
     from pixelcluster.segmenting.train import Training, resume_folder, train_folder
     from pixelcluster.training.distributed import joined, leads
 
     stop = ctx.find_object(StopSignals)
-    keeping = Keeping(checkpoint_every, stop)
+    keeping, started = Keeping(checkpoint_every, stop), time.monotonic()
     with joined(stop), live_line(shown=leads()) as show:
         if resume is not None:
             output = resume
@@ -84,9 +85,12 @@ def command(
         if leads():
             shown = show_path(output)
             click.echo(f"{shown}: model written; try pixelcluster segment IMAGE --model {shown}")
+            fitted = model.model_
+            seconds = time.monotonic() - started
+            click.echo(training_end(fitted.history, fitted.generator.n_clusters, seconds))
             for _, message in model.failures_:
                 click.echo(f"error: {message}", err=True)
             if model.failures_:
-                click.echo(f"{len(model.failures_)} files were left out", err=True)
+                click.echo(f"{counted(len(model.failures_), 'file')} left out", err=True)
     if model.failures_:
         ctx.exit(1)

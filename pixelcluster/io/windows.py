@@ -46,6 +46,6 @@ def fill_invalid(values: Float, valid: Bool) -> Float:
     from scipy.ndimage import distance_transform_edt
 
     row, column = distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    filled = values.copy()
+    filled: Float = values.copy()
     filled[~valid] = values[row[~valid], column[~valid]]
     return filled

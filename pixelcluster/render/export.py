@@ -19,8 +19,8 @@ from pixelcluster.io.naming import Place, plan_places, real_paths, refuse_replac
 from pixelcluster.io.read import SUFFIXES, files_below, read_image
 from pixelcluster.io.write import atomic_write, make_folder
 from pixelcluster.render.overlay import overlay
-from pixelcluster.render.palette import PALETTES, categorical, make_palette
-from pixelcluster.render.palette_file import read_palette
+from pixelcluster.render.palette import categorical
+from pixelcluster.render.palette_file import chosen_palette
 
 Output = tuple[str, Callable[[Path], None]]
 """The end of a file's name, and what writes the file to a path."""
@@ -193,19 +193,7 @@ def label_colours(
         raise PixelClusterError(
             f"{show_path(path)}: has ids up to {n_ids - 1}; at most {_LARGEST_IDS} are coloured, renumber"
         )
-    if palette in PALETTES:
-        return make_palette(palette, n_ids, image=picture, label_map=found.ids)
-    own = found.palette if palette is None else None
-    if palette is None and (own is None or len(own) < n_ids):
-        return categorical(n_ids)
-    if palette is not None and not os.path.exists(Path(palette)):
-        raise PixelClusterError(
-            f"{palette}: no such palette; choose {', '.join(PALETTES)} or name a palette file"
-        )
-    colours = own if own is not None else read_palette(str(palette))
-    if len(colours) < n_ids:
-        raise PixelClusterError(
-            f"{palette}: holds {len(colours)} colours, but {show_path(path)} has ids up to {n_ids - 1}; add "
-            "colours"
-        )
-    return colours
+    if palette is not None:
+        return chosen_palette(palette, n_ids, show_path(path), image=picture, label_map=found.ids)
+    own = found.palette
+    return categorical(n_ids) if own is None or len(own) < n_ids else own

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from pixelcluster.render.fonts import font_for
+from pixelcluster.render.palette import mean_colours
 
 MAX_LEGEND = 32
 _LONGEST_NAME = 24
@@ -34,21 +37,41 @@ def overlay(
         RGB picture of the same size.
     """
     edge = boundaries(label_map, width=line_width(*label_map.shape))
-    # Some of the picture's own colour leaves with the tint: orange over a blue sky would otherwise turn grey.
-    fade = 0.7 * opacity
     tint = (palette * opacity).astype(np.float32)
     mixed = np.empty(image.shape, dtype=np.uint8)
     rows = max(1, _BAND // image.shape[1])
     for top in range(0, len(image), rows):  # in bands that stay in the processor's cache
         band = slice(top, top + rows)
-        grey = image[band] @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
-        levels = image[band] * np.float32(255 * (1 - opacity) * (1 - fade))
-        levels += (grey * np.float32(255 * (1 - opacity) * fade))[..., None]
-        levels += tint[label_map[band]]
+        levels = _tint(image[band], tint[label_map[band]], opacity)
         levels[edge[band]] *= np.float32(0.2)
         levels[edge[band]] += np.float32(0.8 * 255)
         mixed[band] = levels + np.float32(0.5)
     return Image.fromarray(mixed)
+
+
+def _tint(colours: NDArray[np.floating], tint: NDArray[np.float32], opacity: float) -> NDArray[np.float32]:
+    """Lay a tint, already multiplied by its opacity, over colours in [0, 1]; both (..., 3). 0 .. 255."""
+    # Some of the picture's own colour leaves with the tint: orange over a blue sky would otherwise turn grey.
+    fade = 0.7 * opacity
+    grey = colours @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    levels: NDArray[np.float32] = colours * np.float32(255 * (1 - opacity) * (1 - fade))
+    levels += (grey * np.float32(255 * (1 - opacity) * fade))[..., None]
+    levels += tint
+    return levels
+
+
+def swatches(
+    image: NDArray[np.float32],
+    label_map: NDArray[np.integer],
+    palette: NDArray[np.uint8],
+    *,
+    opacity: float = 0.5,
+) -> NDArray[np.uint8]:
+    """The mean colour that each cluster has in `overlay`, boundaries apart, for the legend: (K, 3) uint8."""
+    means = mean_colours(image, label_map, len(palette)).astype(np.float32)
+    tint = (palette * opacity).astype(np.float32)
+    mixed: NDArray[np.uint8] = (_tint(means, tint, opacity) + np.float32(0.5)).astype(np.uint8)
+    return mixed
 
 
 def boundaries(label_map: NDArray[np.integer], *, width: int = 1) -> NDArray[np.bool_]:
@@ -92,7 +115,7 @@ def with_legend(
 
     Args:
         picture: any RGB picture.
-        palette: (K, 3) uint8.
+        palette: (K, 3) uint8, of the swatches; see `swatches`.
         shares: K fractions of all pixels; clusters without pixels are left out.
         names: K names, "" for none; or none at all.
         text_size: in pixels; chosen from the picture's size where not given.
@@ -102,10 +125,10 @@ def with_legend(
         and the number of the others is told.
     """
     size = text_size or font_size(picture.height, picture.width)
-    font = ImageFont.load_default(size)  # the face Pillow ships: no system font is needed
     ids = [int(i) for i in np.argsort(-np.asarray(shares), kind="stable") if shares[i] > 0]
     shown = ids[:MAX_LEGEND]
     words = {i: f"{i} {_fitting(names[i])}".rstrip() if names else str(i) for i in shown}
+    font = font_for(words.values(), size)
     id_width = max(font.getlength(word) for word in words.values())
     share_width = max(font.getlength(share_text(shares[i])) for i in shown)
     gap, swatch = round(0.45 * size), size

@@ -13,17 +13,11 @@ PALETTES = ("categorical", "mean", "grey")
 MAX_DISTINCT = 256
 _BAND = 200_000  # pixels
 
-# Okabe and Ito, "Color Universal Design" (2008), without black; ordered so that the first few differ in
-# lightness too.
-_OKABE_ITO = (
-    (0, 114, 178),
-    (230, 159, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (86, 180, 233),
-    (213, 94, 0),
-    (240, 228, 66),
-)
+# Sky blue and orange of Okabe and Ito, "Color Universal Design" (2008).
+_FIRST = ((86, 180, 233), (230, 159, 0))
+_GROUNDS = (40, 120, 200)  # grey levels: dark, middle and light parts of a picture
+_OPACITY = 0.5  # of an overlay where nobody says
+_LIGHTNESS = 0.5  # its weight: light and shade of the picture itself vary it
 
 _RGB_TO_LMS = np.array(
     [
@@ -54,10 +48,10 @@ _DEFICIENCIES = np.array(
 def categorical(n_colours: int) -> NDArray[np.uint8]:
     """Distinct colours, the same first ones for every K.
 
-    The first seven are Okabe and Ito's. Each further one is the sRGB colour farthest, in OKLab, from all
-    before it, where the distance is a mean of the one seen with normal sight and the smallest one seen with
-    protan, deutan and tritan sight. Past 256 the colours repeat: no eye tells more apart, and boundaries
-    still do.
+    Each is the sRGB colour farthest from all before it when both are laid over a picture: in OKLab with half
+    the weight on lightness, on average over dark, middle and light grey, where the distance is a mean of the
+    one seen with normal sight and the smallest one seen with protan, deutan and tritan sight. Past 256 the
+    colours repeat: no eye tells more apart, and boundaries still do.
 
     Args:
         n_colours: K >= 0.
@@ -65,8 +59,6 @@ def categorical(n_colours: int) -> NDArray[np.uint8]:
     Returns:
         (K, 3) uint8.
     """
-    if n_colours <= len(_OKABE_ITO):
-        return np.array(_OKABE_ITO[:n_colours], dtype=np.uint8).reshape(-1, 3)
     return np.resize(_farthest_points(min(n_colours, MAX_DISTINCT)), (n_colours, 3))
 
 
@@ -148,11 +140,11 @@ def oklab(rgb: NDArray[np.float64]) -> NDArray[np.float64]:
     return lab
 
 
-def linear_rgb(srgb: NDArray[np.uint8]) -> NDArray[np.float64]:
+def linear_rgb(srgb: NDArray[np.uint8] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Undo the sRGB transfer curve (IEC 61966-2-1).
 
     Args:
-        srgb: (..., 3) uint8.
+        srgb: (..., 3), 0 .. 255.
 
     Returns:
         (..., 3) in [0, 1].
@@ -163,25 +155,28 @@ def linear_rgb(srgb: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _candidates() -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Colours a cluster may get (N, 3), and what four kinds of sight see of them (4, N, 3)."""
+    """Colours a cluster may get (N, 3), and as four kinds of sight see them on each ground (4, G, N, 3)."""
     levels = np.arange(0, 256, 15, dtype=np.uint8)
     grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(-1, 3)
     light = oklab(linear_rgb(grid))[:, 0]
     # Neither black nor white: an overlay must leave the shades of the picture visible.
-    colours = np.concatenate([np.array(_OKABE_ITO, dtype=np.uint8), grid[(light > 0.42) & (light < 0.93)]])
-    linear = linear_rgb(colours)
-    seen = np.stack([linear, *(linear @ sight.T for sight in _DEFICIENCIES)])
-    return colours, oklab(seen.clip(0, 1))
+    colours = np.concatenate([np.array(_FIRST, dtype=np.uint8), grid[(light > 0.5) & (light < 0.93)]])
+    linear = np.stack([linear_rgb(_OPACITY * colours + (1 - _OPACITY) * ground) for ground in _GROUNDS])
+    sights = np.stack([linear, *(linear @ sight.T for sight in _DEFICIENCIES)])
+    return colours, oklab(sights.clip(0, 1)) * (_LIGHTNESS, 1, 1)
 
 
 @lru_cache(maxsize=8)
 def _farthest_points(n_colours: int) -> NDArray[np.uint8]:
     colours, seen = _candidates()
-    nearest = np.full(seen.shape[:2], np.inf)  # for each kind of sight, distance to the nearest chosen colour
+    nearest = np.full(
+        (len(seen), len(colours)), np.inf
+    )  # for each sight, distance to the nearest chosen colour
     chosen: list[int] = []
     while len(chosen) < n_colours:
         i = len(chosen)
-        pick = i if i < len(_OKABE_ITO) else int((nearest[0] + nearest[1:].min(0)).argmax())
+        pick = i if i < len(_FIRST) else int((nearest[0] + nearest[1:].min(0)).argmax())
         chosen.append(pick)
-        nearest = np.minimum(nearest, np.linalg.norm(seen - seen[:, pick, None], axis=-1))
+        distance = np.linalg.norm(seen - seen[:, :, pick, None], axis=-1).mean(1)
+        nearest = np.minimum(nearest, distance)
     return colours[chosen]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import file_size
+from pixelcluster.render.palette import PALETTES, make_palette
 
 _LARGEST_FILE = 1_000_000
 _COLOUR_LINE = re.compile(r"\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:\s+(?!\d).*)?$")
@@ -48,6 +49,53 @@ def read_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     if not colours:
         raise PixelClusterError(f"{name}: holds no colour; wanted one 'r g b' a line")
     return np.array(colours, dtype=np.uint8)
+
+
+def chosen_palette(
+    palette: str,
+    n_ids: int,
+    user: str,
+    *,
+    image: NDArray[np.float32] | None = None,
+    label_map: NDArray[np.integer] | None = None,
+) -> NDArray[np.uint8]:
+    """The colours that a palette's name or file gives.
+
+    Args:
+        palette: one of `PALETTES`, or a file.
+        n_ids: colours wanted.
+        user: what they are for, for the message.
+        image: see `make_palette`.
+        label_map: see `make_palette`.
+
+    Returns:
+        (K, 3) uint8, K >= n_ids.
+
+    Raises:
+        PixelClusterError: no such palette, or too few colours in it.
+    """
+    if palette in PALETTES:
+        return make_palette(palette, n_ids, image=image, label_map=label_map)
+    check_palette(palette)
+    colours = read_palette(palette)
+    if len(colours) < n_ids:
+        raise PixelClusterError(
+            f"{show_path(palette)}: holds {len(colours)} colours, but {user} has ids up to {n_ids - 1}; "
+            "add colours"
+        )
+    return colours
+
+
+def check_palette(palette: str) -> None:
+    """Refuse what is neither one of `PALETTES` nor a file.
+
+    Raises:
+        PixelClusterError: naming it.
+    """
+    if palette not in PALETTES and not os.path.exists(palette):
+        raise PixelClusterError(
+            f"{show_path(palette)}: no such palette; choose {', '.join(PALETTES)} or name a palette file"
+        )
 
 
 def palette_text(palette: NDArray[np.uint8], suffix: str, names: Sequence[str] = ()) -> str:

@@ -22,7 +22,7 @@ from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.naming import refuse_replacing_inputs
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.render.overlay import overlay, share_text
-from pixelcluster.render.palette import categorical, hex_colours
+from pixelcluster.render.palette import hex_colours
 
 if TYPE_CHECKING:
     from pixelcluster.segmenting.runs.jobs import Outcome
@@ -39,6 +39,8 @@ class Page:
     height: int
     before: str
     after: str
+    colours: list[str]
+    """Of the clusters, "#rrggbb"."""
     entropy: str | None = None
 
 
@@ -87,7 +89,7 @@ class Album:
             grey = np.asarray(share.resize((width, height), Image.Resampling.BOX)) * 255
             doubt = _data_uri(Image.fromarray(grey.round().clip(0, 255).astype(np.uint8)))
         after = _data_uri(overlay(small, np.asarray(ids), palette))
-        self.pages[source] = Page(width, height, _data_uri(before), after, doubt)
+        self.pages[source] = Page(width, height, _data_uri(before), after, hex_colours(palette), doubt)
 
 
 def check_report(path: Path, sources: Container[str], *, overwrite: bool = False) -> None:
@@ -136,7 +138,7 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"path": show_path, "share": share_text, "colours": _colours}
+    environment.filters |= {"path": show_path, "share": share_text}
     template = environment.get_template("report.html.jinja")
     pieces = template.generate(
         pictured=[outcome for outcome in outcomes if outcome.source in pages],
@@ -162,10 +164,6 @@ def versions() -> dict[str, str]:
         if module in sys.modules:
             found[name] = str(sys.modules[module].__version__)
     return found
-
-
-def _colours(n_clusters: int) -> list[str]:
-    return hex_colours(categorical(n_clusters))
 
 
 def _data_uri(picture: Image.Image) -> str:

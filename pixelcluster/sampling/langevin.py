@@ -25,7 +25,7 @@ LogProb = Callable[[Tensor], Tensor]
 
 _PROBE = 1e-2
 _POWER_ITERATIONS = 3
-"""A random direction alone gives the root mean square of the curvatures: 7 to 18 times less than the largest."""
+"""Along a random direction the curvature is the root mean square: 7 to 18 times less than the largest."""
 
 
 class LangevinState(NamedTuple):

@@ -32,6 +32,7 @@ def run_chains(
     scribbles: NDArray[np.int32] | None,
     progress: Watch | None,
     trail: Trail | None,
+    place: tuple[int, int],
 ) -> Tensor:
     """Run the chains of one picture.
 
@@ -44,6 +45,7 @@ def run_chains(
         scribbles: (H, W) known labels, -1 elsewhere.
         progress: is shown the chains after every round.
         trail: of the frames of a video so far; this one follows them and is added.
+        place: row and column of the picture in a larger one. What an image is called does not matter.
 
     Returns:
         The log of the chains' averaged conditionals, (K, h, w) on the label grid, on the CPU.
@@ -88,7 +90,7 @@ def run_chains(
             progress(Glimpse("chains", done / rounds, label_map, float(log_joint[0])))
 
     posterior = infer(
-        Streams(seed, ["predict"], step, device=device),
+        Streams(seed, [f"predict-{place[0]}-{place[1]}"], step, device=device),
         x,
         model.generator,
         prior,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pixelcluster.io.raster import Raster
     from pixelcluster.io.raster_scribbles import RasterScribbles
     from pixelcluster.io.video import Video
-    from pixelcluster.segmenting.rasters.raster import RasterLabels
+    from pixelcluster.segmenting.rasters.outputs import RasterLabels
     from pixelcluster.segmenting.videos.video import VideoLabels
     from pixelcluster.training.model import TrainedModel
 
@@ -82,6 +82,13 @@ class Segmenter:
         if method.model is None:
             if method.window is not None:
                 raise PixelClusterError("--window says what a model sees at once; give --model, or drop it")
+            if method.stack is not None or method.mode == "exact":  # said here once, not of every image
+                from pixelcluster.device import choose_device
+                from pixelcluster.targets.stack import parse_spec
+
+                choose_device(method.device)
+                if method.stack is not None:
+                    parse_spec(method.stack)
             return
         if method.n_clusters is not None or method.stack is not None:
             option = "-k" if method.n_clusters is not None else "--stack"
@@ -132,7 +139,6 @@ class Segmenter:
             PixelClusterError: a file that cannot be read, or choices rasters do not have.
         """
         from pixelcluster.io.raster import open_raster
-        from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
 
         method = self.method
         name = show_path(path)
@@ -145,16 +151,14 @@ class Segmenter:
         with open_raster(path, bands=method.bands, colours_only=self._model is not None) as raster:
             if self._model is None:
                 with self._strokes(raster, None) as strokes:
-                    yield (
-                        raster,
-                        label_alone(raster, method.n_clusters, seed=method.seed, scribbles=strokes),
-                    )
+                    yield raster, self._raster_alone(raster, strokes)
                 return
             if len(raster.bands) not in (1, 3):
                 raise PixelClusterError(
                     f"{name}: a model sees 1 or 3 bands, got {len(raster.bands)}; choose with --bands 1,2,3"
                 )
             from pixelcluster.device import choose_device
+            from pixelcluster.segmenting.rasters.raster import label_with_model
 
             model = self._model.model_
             with self._strokes(raster, _names(model)) as strokes:
@@ -168,6 +172,17 @@ class Segmenter:
                     scribbles=strokes,
                 )
                 yield raster, labels
+
+    def _raster_alone(self, raster: Raster, strokes: RasterScribbles | None) -> RasterLabels:
+        """Label a raster without a model: whole where it is a picture, else window by window."""
+        from pixelcluster.segmenting.rasters.whole import is_picture, label_whole
+
+        n_clusters, seed = self.method.n_clusters, self.method.seed
+        if is_picture(raster, self.method.max_pixels):
+            return label_whole(raster, n_clusters, seed=seed, scribbles=strokes)
+        from pixelcluster.segmenting.rasters.raster import label_alone  # imports torch
+
+        return label_alone(raster, n_clusters, seed=seed, scribbles=strokes)
 
     @contextmanager
     def _strokes(self, raster: Raster, names: Sequence[str] | None) -> Iterator[RasterScribbles | None]:
@@ -229,7 +244,7 @@ class Segmenter:
         """Refuse choices that only single images, or models, have."""
         if self.method.stack is not None or self.method.mode == "exact":
             raise PixelClusterError(
-                f"{name}: without a model it is segmented by its colours alone; leave --stack and --mode "
+                f"{name}: without a model rasters and videos know mode fast alone; leave --stack and --mode "
                 "out, or train a model on parts of it"
             )
 

@@ -41,6 +41,7 @@ def predict_log_probabilities(
     scribbles: NDArray[np.int32] | None = None,
     progress: Watch | None = None,
     trail: Trail | None = None,
+    place: tuple[int, int] = (0, 0),
 ) -> Tensor:
     """Return log p(y = k | image) at the model's working size, (K, h, w), on the CPU.
 
@@ -54,6 +55,7 @@ def predict_log_probabilities(
         scribbles: (H, W) known labels, -1 elsewhere; the chains clamp them, and "fast" has no chains.
         progress: is shown the chains after every round.
         trail: of the frames of a video so far; this one follows them and is added.
+        place: row and column of a tile in its image, whose chains then have noise of their own.
     """
     pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
     if mode == "fast" and model.student is not None and scribbles is None:
@@ -63,7 +65,7 @@ def predict_log_probabilities(
         if trail is not None:
             logs = follow_student(model, logs, pixels, trail)
     else:
-        logs = run_chains(model, pixels, seed, device, mask, scribbles, progress, trail)
+        logs = run_chains(model, pixels, seed, device, mask, scribbles, progress, trail, place)
     return merge_clusters(logs, model.config.clusters.merged)
 
 
@@ -174,6 +176,7 @@ def pixel_log_probabilities(
             model,
             image[rows, columns],
             rows,
+            columns,
             height,
             mode=mode,
             seed=seed,
@@ -190,6 +193,7 @@ def tile_log_probabilities(
     model: TrainedModel,
     tile: NDArray[np.float32],
     rows: slice,
+    columns: slice,
     height: int,
     *,
     mode: Mode,
@@ -205,6 +209,7 @@ def tile_log_probabilities(
         model: fitted.
         tile: (H, W, 3) float32 in [0, 1] at the working size.
         rows: of the image the tile covers; it begins where a label cell does.
+        columns: likewise.
         height: of the whole image, pixels.
         mode: see `predict_log_probabilities`, like the rest.
         seed: of the chains.
@@ -217,7 +222,15 @@ def tile_log_probabilities(
     cells = slice(rows.start // stride, -(-rows.stop // stride))
     own = replace(model, prior=_band(model.prior, cells, -(-height // stride)))
     logs = predict_log_probabilities(
-        own, tile, mode=mode, seed=seed, device=device, mask=mask, scribbles=scribbles, trail=trail
+        own,
+        tile,
+        mode=mode,
+        seed=seed,
+        device=device,
+        mask=mask,
+        scribbles=scribbles,
+        trail=trail,
+        place=(rows.start, columns.start),
     )
     if mode == "fast" and model.student is not None and scribbles is None:
         logs = to_grid(logs[None], stride)[0]

@@ -169,7 +169,8 @@ class Fit:
             if at.counts is None:
                 at.counts = torch.zeros(self._n_rows, self.prior.n_clusters, device=self.device)
                 if self.config.generator.sigma_schedule == "annealed":
-                    self.generator.noise.set_sigma(self.sigma * 2 ** max(0.0, 1 - 2 * at.epoch / epochs))
+                    done = len(self.history) / self.config.training.epochs  # a later run stays cold
+                    self.generator.noise.set_sigma(self.sigma * 2 ** max(0.0, 1 - 2 * done))
             for indices in islice(self.batches(len(self.history)), at.batch, None):
                 posterior, mask = self.visit(indices)
                 at.counts += row_counts(posterior.probabilities, self._n_rows, mask)

@@ -16,6 +16,7 @@ from sklearn.datasets import load_digits
 
 from pixelcluster.cli.main import cli
 from pixelcluster.cluster import fit, fitting
+from pixelcluster.cluster.results import Clustering
 from pixelcluster.torture.commands import kill, start, wait_until
 from pixelcluster.training.snapshots import find
 
@@ -44,7 +45,7 @@ def test_a_real_run_stops_saves_and_ends_in_the_same_bytes(tmp_path: Path) -> No
     assert wait_until(lambda: bool(find(out / "checkpoints")), process)
     code, errors = kill(process, signal.SIGTERM)
     assert code == 143
-    assert errors.startswith("stopped, saved at step ")
+    assert errors.splitlines()[-1].startswith("stopped, saved at step ")
     assert errors.endswith(f"go on with: pixelcluster cluster --resume {out}\n")
 
     begun = run(source, "-o", out)
@@ -102,3 +103,21 @@ def test_something_must_be_clustered_or_resumed(tmp_path: Path) -> None:
     result = run("--resume", tmp_path)
     assert result.exit_code == 1
     assert "no checkpoint to resume from" in result.stderr
+
+
+def test_a_data_set_wants_its_place(tmp_path: Path) -> None:
+    result = run("mnist", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert (
+        "mnist: names a data set, which is read from disk; say where it is with --root PATH" in result.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "words"), [("digits", "1 image (the training part)"), ("x/", "1 image ->")]
+)
+def test_the_training_part_of_a_data_set_is_called_so(tmp_path: Path, monkeypatch, source, words) -> None:
+    one = np.ones((1, 1), np.float32)
+    found = Clustering(["0"], np.zeros(1, np.int64), one, one, [])
+    monkeypatch.setattr("pixelcluster.cluster.run.cluster_images", lambda *args, **options: found)
+    assert words in run(source, "-o", tmp_path / "out").stdout

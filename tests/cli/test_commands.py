@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pixelcluster.cli.main import cli
-from pixelcluster.cli.progress import live_line, share_bar, track, training_line
+from pixelcluster.cli.progress import live_line, log_lines, share_bar, track, training_end, training_line
 
 
 @pytest.fixture
@@ -99,3 +99,20 @@ def test_export_of_a_model_wants_to(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["export", str(tmp_path), "-o", str(tmp_path / "x.onnx")])
     assert result.exit_code == 1
     assert "add --to onnx" in result.stderr
+
+
+def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    seconds = iter([0, 5, 20, 35, 40, 66])
+    monkeypatch.setattr("pixelcluster.cli.progress.time.monotonic", lambda: next(seconds))
+    show = log_lines(30)
+    for step in range(5):
+        show({"step": step})
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "0:05  step 0\n0:35  step 2\n1:06  step 4\n"
+
+
+def test_how_a_training_run_ended() -> None:
+    history = [{"objective": 1.0}, {"objective": -2.5, "shares": [0.6, 0.4, 0.0]}, {"student_loss": 0.1}]
+    assert training_end(history, 3, 61.2) == "3 clusters, 2 in use, 2 epochs, objective -2.5000, 61 s"
+    assert training_end([], 1, 0.4) == "1 cluster, 0 s"

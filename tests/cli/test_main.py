@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -148,3 +149,23 @@ def test_our_warnings_take_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     main.main()
     assert warnings.formatwarning("dark", PixelClusterWarning, "f.py", 3) == "warning: dark\n"
     assert "f.py:3: UserWarning: dark" in warnings.formatwarning("dark", UserWarning, "f.py", 3)
+
+
+def test_a_mistyped_command_gets_the_nearest() -> None:
+    result = CliRunner().invoke(cli, ["segmnt", "x.png"])
+    assert result.exit_code == 2
+    assert "No such command 'segmnt'. Did you mean 'segment'?" in result.stderr
+    assert "Did you mean" not in CliRunner().invoke(cli, ["nothing"]).stderr
+
+
+def test_options_stand_under_headings_once_each() -> None:
+    text = CliRunner().invoke(cli, ["segment", "--help"]).output.partition("\nOptions:")[2]
+    places = [text.index(word) for word in ("--model DIR", "Overlays:\n", "--no-legend", "Rasters:\n")]
+    assert places == sorted(places)
+    command = cli.get_command(click.Context(cli), "segment")
+    assert command is not None
+    names = {param.name for param in command.params}
+    assert {name for section in command.sections.values() for name in section} <= names  # type: ignore[attr-defined]
+    for param in command.params:
+        if isinstance(param, click.Option):
+            assert text.count(f"\n  {', '.join(param.opts)} ") == 1, param.opts

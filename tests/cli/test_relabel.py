@@ -47,3 +47,12 @@ def test_one_line_for_what_is_wrong(folder: Path, arguments: tuple[str, str]) ->
 def test_no_list_of_ids_is_a_usage_error(folder: Path) -> None:
     for bad in ("x", "1,,2", "-1,2"):
         assert run("merge", folder, bad).exit_code == 2
+
+
+def test_names_are_listed(folder: Path) -> None:
+    assert run("merge", folder, "2,5").exit_code == 0
+    assert run("name", folder, "0=sky").exit_code == 0
+    before = (folder / "config.yaml").stat().st_mtime_ns
+    assert run("name", folder).stdout == "0  sky\n1\n2\n3\n4\n"
+    assert (folder / "config.yaml").stat().st_mtime_ns == before
+    assert "no model folder" in run("name", folder / "gone").stderr

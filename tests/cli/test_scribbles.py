@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -93,6 +94,8 @@ def test_a_model_knows_its_names_and_merges(model: Path, tmp_path: Path) -> None
         assert result.exit_code == 0, result.output
         assert (read_label_map(tmp_path / "x_labels.png")[5:20, 5:20] == 1).all()
     assert "wave" in result.stdout
+    assert re.search(r"^ +1 ", result.stdout, re.MULTILINE)
+    assert not re.search(r"^ +2 ", result.stdout, re.MULTILINE)  # merged away
     for label, word in (("wavy", "wave"), ("3", "0 to 2")):
         (tmp_path / "s.json").write_text(json.dumps({"shapes": [shapes[0] | {"label": label}]}))
         result = run(*arguments, "--overwrite")

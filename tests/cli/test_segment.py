@@ -12,6 +12,7 @@ from PIL import Image
 
 from pixelcluster.cli.main import cli
 from pixelcluster.io.label_map import read_label_map
+from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
 
 pytestmark = pytest.mark.usefixtures("fake_single")
 
@@ -240,3 +241,26 @@ def test_line_breaks_in_names(photo: Callable[..., Path], tmp_path: Path) -> Non
     result = run(photo("a\nb.png"), "--no-overlay")
     assert result.exit_code == 0
     assert r"a\nb.png" in result.stdout
+
+
+def test_looks_of_the_overlay(photo: Callable[..., Path], tmp_path: Path) -> None:
+    path, overlay = photo(), tmp_path / "photo_overlay.png"
+    (tmp_path / "p.txt").write_text("0 0 9\n" * 3 + "9 0 0\n")
+    result = run(path, "-k", 4, "--no-legend", "--opacity", 1, "--palette", tmp_path / "p.txt")
+    assert result.exit_code == 0, result.output
+    with Image.open(overlay) as picture:
+        assert picture.size == (60, 40)
+        assert {(0, 0, 9), (9, 0, 0)} < {colour for _, colour in picture.getcolors()}
+    result = run(path, "-k", 4, "--palette", "mean", "--no-legend", "--opacity", 0, "--overwrite")
+    assert result.exit_code == 0, result.output
+    with Image.open(overlay) as picture:
+        assert (255, 0, 0) in {colour for _, colour in picture.getcolors()}
+    assert_one_line_error(run(path, "--palette", "rainbow", "--overwrite"), "rainbow: no such palette")
+
+
+def test_clusters_without_pixels_are_not_listed(photo: Callable[..., Path], monkeypatch) -> None:
+    row = ClusterRow(5, 0, 0.0, "", "ghost")
+    monkeypatch.setattr(Segmentation, "table", lambda self: [ClusterRow(0, 9, 1.0, "#ff0000"), row])
+    result = run(photo())
+    assert "ghost" not in result.stdout
+    assert "1 cluster in" in result.stdout

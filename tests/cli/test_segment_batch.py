@@ -219,3 +219,26 @@ def test_our_own_files_are_no_photographs(photo: Callable[..., Path], tmp_path: 
     photo("own/room_ids.png")  # named as ours, but without our mark
     assert len(names(own)) == 11
     assert sorted(path.name for path in list_images([own])) == ["p.png", "room_ids.png"]
+
+
+@pytest.mark.usefixtures("fake_single")
+@pytest.mark.parametrize("option", [("--stack", "rgbb"), ("--palette", "rainbow"), ("--model", "gone")])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_mistake_of_the_whole_run_is_said_once(
+    scans: Path, tmp_path: Path, option: tuple[str, str], listed: bool
+) -> None:
+    (tmp_path / "l.txt").write_text("\n".join(str(path) for path in sorted(scans.rglob("*.*"))))
+    result = run(tmp_path / "l.txt" if listed else scans, "-o", tmp_path / "out", *option)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert option[1] in line
+    assert result.stdout == ""
+
+
+def test_bands_of_pictures_alone_are_refused_once(scans: Path, tmp_path: Path) -> None:
+    result = run(scans, "-o", tmp_path / "out", "--bands", "1,2")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: --bands is for rasters, and all inputs are read as pictures; leave it out\n"
+    )

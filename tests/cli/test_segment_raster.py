@@ -124,6 +124,57 @@ def test_larger_than_the_cap_is_read_in_windows(tmp_path: Path) -> None:
     assert names(tmp_path) == ["s.tif", "s_labels.tif"]
 
 
+def test_a_raster_that_is_a_picture_gets_the_labels_of_one(tmp_path: Path) -> None:
+    truth = planted(120, 150)
+    hole = np.zeros(truth.shape, bool)
+    hole[:30, :40] = True
+    written = write_scene(tmp_path / "s.tif", truth)
+    Image.fromarray(np.moveaxis(written, 0, -1)).save(tmp_path / "p.png")
+    assert run(tmp_path / "p.png", "-k", 3).exit_code == 0
+    polygons = tmp_path / "p.geojson"
+    result = run(tmp_path / "s.tif", "-k", 3, "--polygons", polygons, "--json")
+    assert result.exit_code == 0, result.output
+    with rasterio.open(tmp_path / "s_labels.tif") as labels, Image.open(tmp_path / "p_labels.png") as picture:
+        np.testing.assert_array_equal(labels.read(1), np.asarray(picture))
+        assert (labels.crs.to_epsg(), labels.transform.a, labels.nodata) == (32633, 10, 255)
+        assert len(json.loads(labels.tags()["CLASSES"])) == 3
+        assert labels.colormap(1)[255] == (0, 0, 0, 0)
+        ids = labels.read(1)
+    features = json.loads(polygons.read_text())["features"]
+    pixels = np.bincount([entry["properties"]["cluster"] for entry in features], minlength=3)
+    assert pixels.min() > 0
+    strokes = ("-k", 3, "--scribbles", polygons, "--overwrite")
+    assert run(tmp_path / "s.tif", *strokes).exit_code == 0  # its own polygons are strokes
+    with rasterio.open(tmp_path / "s_labels.tif") as labels:
+        np.testing.assert_array_equal(labels.read(1), ids)
+    write_scene(tmp_path / "s.tif", truth, nodata=0, fill=hole)
+    assert run(tmp_path / "s.tif", "-k", 3, "--overwrite").exit_code == 0
+    with rasterio.open(tmp_path / "s_labels.tif") as labels:
+        np.testing.assert_array_equal(labels.read(1) == 255, hole)
+
+
+def test_windows_are_for_larger_rasters_and_other_bands(
+    scene: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pixelcluster.segmenting.rasters import raster, whole
+
+    asked = []
+    for module, name in ((whole, "label_whole"), (raster, "label_alone")):
+        original = getattr(module, name)
+
+        def watched(*arguments, name=name, original=original, **options):
+            asked.append(name)
+            return original(*arguments, **options)
+
+        monkeypatch.setattr(module, name, watched)
+    for options in ((), ("--bands", "5,1"), ("--bands", "5,3,1", "--max-pixels", 17_999)):
+        assert run(scene, "-k", 2, "--no-overlay", "--overwrite", *options).exit_code == 0
+        assert asked.pop() == "label_alone"
+    for bands in ("5,3,1", "2"):
+        assert run(scene, "-k", 2, "--no-overlay", "--overwrite", "--bands", bands).exit_code == 0
+        assert asked.pop() == "label_whole"
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pixelcluster.estimator import PixelCluster
@@ -182,3 +233,8 @@ def test_strokes_without_a_model(scene: Path, tmp_path: Path) -> None:
     strokes.write_text("{}")
     fails(run(scene, "-k", 4, "--scribbles", strokes, "-o", tmp_path / "out"), "strokes.geojson")
     assert names(tmp_path) == ["scene.tif", "scene_labels.tif", "scene_overlay.png", "strokes.geojson"]
+
+
+def test_looks_are_of_pictures_alone(tmp_path: Path) -> None:
+    write_scene(tmp_path / "scene.tif", planted(40, 50), 3, dtype="uint8")
+    fails(run(tmp_path / "scene.tif", "-k", 3, "--no-legend"), "--no-legend", "pixelcluster export")

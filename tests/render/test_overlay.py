@@ -5,7 +5,15 @@ import pytest
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
-from pixelcluster.render.overlay import boundaries, font_size, line_width, overlay, share_text, with_legend
+from pixelcluster.render.overlay import (
+    boundaries,
+    font_size,
+    line_width,
+    overlay,
+    share_text,
+    swatches,
+    with_legend,
+)
 from pixelcluster.render.palette import categorical
 
 
@@ -77,3 +85,13 @@ def test_names_stand_in_the_legend() -> None:
     assert plain.size == named.size
     assert np.asarray(plain).astype(int).sum() > np.asarray(named).astype(int).sum()  # more ink
     assert long.width <= 330
+
+
+def test_swatches_are_the_mean_colours_of_the_overlay(rng: np.random.Generator) -> None:
+    labels = np.repeat([[0, 2]], 30, axis=1).repeat(20, axis=0)
+    image = rng.random((20, 60, 3), dtype=np.float32)
+    picture = np.asarray(overlay(image, labels, categorical(3), opacity=0.4))
+    inside = ~boundaries(labels)
+    for i in (0, 2):
+        mean = picture[(labels == i) & inside].mean(0)
+        np.testing.assert_allclose(swatches(image, labels, categorical(3), opacity=0.4)[i], mean, atol=3)

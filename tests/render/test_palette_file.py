@@ -8,7 +8,7 @@ from PIL import GimpPaletteFile
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.render.palette import categorical
-from pixelcluster.render.palette_file import palette_text, read_palette
+from pixelcluster.render.palette_file import check_palette, chosen_palette, palette_text, read_palette
 
 
 @pytest.mark.parametrize("name", ["p.txt", "p.json", "p.gpl"])
@@ -64,3 +64,14 @@ def test_missing_and_huge_files(tmp_path: Path) -> None:
     (tmp_path / "huge.txt").write_text("1 2 3\n" * 200_000)
     with pytest.raises(PixelClusterError, match="1 MB"):
         read_palette(tmp_path / "huge.txt")
+
+
+def test_a_palette_by_name_or_file(tmp_path: Path) -> None:
+    (tmp_path / "two.txt").write_text("1 2 3\n4 5 6\n")
+    two = str(tmp_path / "two.txt")
+    np.testing.assert_array_equal(chosen_palette(two, 2, "x"), [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_array_equal(chosen_palette("grey", 2, "x"), [[0, 0, 0], [255, 255, 255]])
+    with pytest.raises(PixelClusterError, match="holds 2 colours, but x has ids up to 2"):
+        chosen_palette(two, 3, "x")
+    with pytest.raises(PixelClusterError, match="no such palette; choose categorical, mean, grey"):
+        check_palette("rainbow")

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from pixelcluster.metrics.matching import Confusion
-from pixelcluster.segmenting import blend, predict
+from pixelcluster.sampling.noise import Streams
+from pixelcluster.segmenting import blend, chains, predict
 from pixelcluster.segmenting.blend import blended_rows
 from pixelcluster.segmenting.predict import label_image, predict_log_probabilities
 from pixelcluster.training.fitting import fit_model
@@ -38,7 +39,7 @@ def tiled(model, image, stride):
 
     def answer(rows, columns):
         return predict.tile_log_probabilities(
-            model, image[rows, columns], rows, image.shape[0], mode="exact", seed=0, device=CPU
+            model, image[rows, columns], rows, columns, image.shape[0], mode="exact", seed=0, device=CPU
         )
 
     strips = blended_rows(*image.shape[:2], answer, stride=stride, tile=96, overlap=32)
@@ -78,6 +79,18 @@ def test_every_pixel_is_covered_whatever_the_size(native, small_tiles, monkeypat
     whole = place(None, image)
     # The last cell of a tile may hold fewer pixels than the cell of the whole image.
     torch.testing.assert_close(blended, whole, atol=stride / 512, rtol=0)
+
+
+def test_tiles_have_noise_of_their_own(native, small_tiles, monkeypatch) -> None:
+    seen = []
+
+    def streams(seed, ids, *rest, **options):
+        seen.extend(ids)
+        return Streams(seed, ids, *rest, **options)
+
+    monkeypatch.setattr(chains, "Streams", streams)
+    label(native, np.zeros((100, 230, 3), dtype=np.float32), mode="exact")
+    assert len(set(seen)) == len(seen) > 1
 
 
 def test_rows_of_a_tile_keep_their_place_in_the_image(native, small_tiles, monkeypatch) -> None:

@@ -266,7 +266,8 @@ def test_a_loss_that_is_not_finite_once_changes_no_parameter(monkeypatch) -> Non
 
 def test_annealing_halves_sigma() -> None:
     images, _ = cells(2)
-    config = settings(generator={"sigma": 0.4, "sigma_schedule": "annealed", "noise": "isotropic"})
+    annealed = {"sigma": 0.4, "sigma_schedule": "annealed", "noise": "isotropic"}
+    config = settings(generator=annealed, training={"epochs": 6})
     fit = Fit(images, config, seed=0, device=CPU)
     seen = []
     original = fit.generator.noise.set_sigma
@@ -275,6 +276,8 @@ def test_annealing_halves_sigma() -> None:
     assert seen[0] == pytest.approx(0.8)
     assert seen == sorted(seen, reverse=True)
     assert seen[3:] == pytest.approx([0.4] * 3)
+    fit.run(2)  # after the student: not heated again
+    assert seen[6:] == pytest.approx([0.4] * 2)
 
 
 def test_progress_tells_what_the_live_line_shows() -> None:

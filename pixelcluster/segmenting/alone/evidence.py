@@ -71,7 +71,7 @@ def lab(image: Float) -> Float:
 def brighten(image: Float) -> Projection:
     """Return a way from pixels to Lab that gives the shades of dark images the room those of others have.
 
-    The lightness of an image whose median is below 0.3 is raised to a power, at least 0.5, that puts it there.
+    Where the median of the lightness is below 0.3, a power of it, at least 0.5, puts it there.
 
     Args:
         image: (H, W, 3) sRGB in [0, 1], or a smaller copy.

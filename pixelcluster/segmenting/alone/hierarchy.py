@@ -102,7 +102,7 @@ def region_statistics(labels: Int, evidence: Evidence) -> Statistics:
 
     def total(values: NDArray[np.floating]) -> Double:
         weighted = values.ravel() if weight is None else values.ravel() * weight
-        return np.bincount(flat, weighted, n)
+        return np.bincount(flat, weighted, n).astype(np.float64, copy=False)
 
     def sums(planes: list[NDArray[np.floating]]) -> Double:
         return np.stack([total(plane) for plane in planes], 1)

@@ -10,6 +10,7 @@ under it are in `scene_labels`.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -120,6 +121,15 @@ def make_scene(
     log_determinant = whitener.diagonal(dim1=1, dim2=2).log().sum(1)
     log_weight = proportions.log() + TEMPER * log_determinant
     return Scene(project, proportions, mean, whitener, log_weight, groups, ids)
+
+
+def choose_components(scene: Scene, kept: Sequence[int]) -> Scene:
+    """Return the scene of some of its components, each a cluster of its own."""
+    proportions = scene.proportions[kept]
+    each = tuple(range(len(kept)))
+    return make_scene(
+        scene.project, proportions / proportions.sum(), scene.mean[kept], scene.whitener[kept], each, each
+    )
 
 
 def log_evidence(scene: Scene, channels: Tensor) -> Tensor:

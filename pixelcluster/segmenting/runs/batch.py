@@ -72,6 +72,8 @@ def _run(
                 seconds = time.perf_counter() - started
             else:
                 result = segmenter.image(job.source)
+                if outputs.palette is not None:
+                    result = result.recoloured(outputs.palette)
                 _write(result, job, outputs)
                 table, info = result.table(), result.info
                 seconds = float(str(info.get("seconds", 0.0)))
@@ -79,15 +81,13 @@ def _run(
                     doubt = result.entropy if outputs.entropy else None
                     album.add(job.source, result.image, result.label_map, result.palette, doubt)
     except PixelClusterError as error:
-        return Outcome(job.source, error=str(error))
+        return job.failed(str(error))
     except MemoryError:
         name = show_path(job.source)
-        return Outcome(
-            job.source, error=f"{name}: not enough memory for this image; shrink it or cut it in tiles"
-        )
+        return job.failed(f"{name}: not enough memory for this image; shrink it or cut it in tiles")
     except Exception as error:  # of a million files, one nobody foresaw must not end the run
         name, kind = show_path(job.source), type(error).__name__
-        return Outcome(job.source, error=f"{name}: {kind}: {' '.join(str(error).split())[:160]}")
+        return job.failed(f"{name}: {kind}: {' '.join(str(error).split())[:160]}")
     return Outcome(
         job.source,
         files=tuple(job.files.values()),
@@ -108,6 +108,15 @@ def _run_in_parts(
     """Segment what is never whole in memory, a raster or a video."""
     look = None if album is None else partial(album.add, job.source)
     overwrite = outputs.overwrite
+    if (outputs.legend, outputs.opacity, outputs.palette) != (
+        Outputs.legend,
+        Outputs.opacity,
+        Outputs.palette,
+    ):
+        raise PixelClusterError(
+            f"{show_path(job.source)}: --no-legend, --opacity and --palette serve pictures; leave "
+            "them out, and colour the label map with pixelcluster export"
+        )
     if job.video:
         from pixelcluster.segmenting.videos.video import write_video_outputs
 
@@ -116,7 +125,7 @@ def _run_in_parts(
             return write_video_outputs(
                 video, frames, job.files, overwrite=overwrite, look=look, progress=progress
             )
-    from pixelcluster.segmenting.rasters.raster import write_raster_outputs
+    from pixelcluster.segmenting.rasters.outputs import write_raster_outputs
 
     with segmenter.raster(job.source) as (raster, windows):
         make_folder(job.files["labels"].parent)
@@ -137,7 +146,9 @@ def _write(result: Segmentation, job: Job, outputs: Outputs) -> None:
             elif role == "overlay":
                 # Level 3 takes half the time of the default 6 for a fifth more bytes.
                 note = png_note("overlay of clusters")
-                result.overlay().save(temporary, "PNG", pnginfo=note, compress_level=3)
+                result.overlay(outputs.opacity, outputs.legend).save(
+                    temporary, "PNG", pnginfo=note, compress_level=3
+                )
             elif result.probabilities is None or result.entropy is None:
                 raise PixelClusterError(
                     f"{show_path(job.source)}: this method gives no probabilities; leave --{role} out"

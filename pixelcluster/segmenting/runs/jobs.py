@@ -33,6 +33,12 @@ class Outputs:
     polygons: Path | None = None
     """Of a single raster."""
     polygon_options: PolygonOptions = field(default_factory=PolygonOptions)
+    legend: bool = True
+    """Beneath the overlay; this and what follows is of pictures alone."""
+    opacity: float = 0.5
+    """Of the overlay's colours."""
+    palette: str | None = None
+    """See `render.palette_file.chosen_palette`; None: categorical."""
 
     def labels(self) -> str:
         """Return the end of a label map's name, where the user names none."""
@@ -49,6 +55,12 @@ class Job:
     """Whether it is read window by window; see `io.tiff_header.is_raster`."""
     video: bool = False
     """Whether it is read frame by frame; see `io.video_header.is_video`."""
+    listed: str = ""
+    """Where a manifest names it, for messages: "list.txt, line 3: "."""
+
+    def failed(self, reason: str) -> Outcome:
+        """Return the outcome of a job that could not be done."""
+        return Outcome(self.source, error=f"{self.listed}{reason}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +76,11 @@ class Outcome:
     skipped: bool = False
     info: Mapping[str, object] = field(default_factory=dict)
     """mode, stack, ... of a picture; see `Segmentation.info`."""
+
+    @property
+    def in_use(self) -> list[ClusterRow]:
+        """The rows of clusters that have pixels here, by id."""
+        return [row for row in self.table if row.pixels]
 
     def as_json(self) -> dict[str, Any]:
         """What `--json` prints for this input."""

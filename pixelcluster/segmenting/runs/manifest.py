@@ -22,8 +22,8 @@ def is_manifest(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def read_manifest(manifest: Path) -> Iterator[Path]:
-    """Yield the paths a manifest lists, in order, as if they had been given on the command line.
+def read_manifest(manifest: Path) -> Iterator[tuple[int, Path]]:
+    """Yield the line and path of each image of a manifest, as if it had been given on the command line.
 
     Args:
         manifest: .txt, one path a line; .jsonl, one object a line, or .csv with a header, both with a `path`.
@@ -47,7 +47,7 @@ def read_manifest(manifest: Path) -> Iterator[Path]:
             for text in _READERS[manifest.suffix.lower()](lines(file)):
                 if not isinstance(text, str) or not text or "\0" in text:
                     raise ValueError(f"{_COLUMN} is {str(text)[:40]!r}")
-                yield Path(text)
+                yield number, Path(text)
     except OSError as error:
         raise PixelClusterError(
             f"{name}: cannot be read ({error.strerror}); wanted a list of paths"

@@ -135,10 +135,9 @@ def _run_chunk(
         if not left:
             return
     for job in left:
-        yield Outcome(
-            job.source,
-            error=f"{show_path(job.source)}: the process working on it died twice (out of memory?); try it "
-            "alone, or run again with fewer --workers",
+        yield job.failed(
+            f"{show_path(job.source)}: the process working on it died twice (out of memory?); try it "
+            "alone, or run again with fewer --workers"
         )
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain, islice
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from pixelcluster.errors import PixelClusterError, show_path
@@ -58,27 +58,29 @@ class Source:
         yield from failed
         yield from take_shard(found, number, count) if self.shard else found
         listed = self._listed(job.source for job in found)
-        for place, is_taken in islice(listed, number - 1, None, count):
+        for where, place, is_taken in islice(listed, number - 1, None, count):
             try:
                 if is_taken:
                     name = show_path(place.source)
                     raise PixelClusterError(f"{name}: its outputs are named as another's; give it another -o")
-                yield plan_job(place, self.outputs.labels(), self.outputs, self.max_pixels)
+                job = plan_job(place, self.outputs.labels(), self.outputs, self.max_pixels)
+                yield replace(job, listed=where)
             except PixelClusterError as error:
-                yield Outcome(place.source, error=str(error))
+                yield Outcome(place.source, error=f"{where}{error}")
 
-    def _listed(self, given: Iterable[Path]) -> Iterator[tuple[Place, bool]]:
-        """Yield where each image of the manifests goes, once, and whether another goes there already."""
+    def _listed(self, given: Iterable[Path]) -> Iterator[tuple[str, Place, bool]]:
+        """Yield where each image of the manifests is named and goes, once, and whether another goes there."""
         known = {path_number(os.path.abspath(path)) for path in given}
         taken: set[int] = set()
-        for path in chain.from_iterable(read_manifest(path) for path in self.inputs if is_manifest(path)):
-            number = path_number(os.path.abspath(path))
-            if number not in known:
-                known.add(number)
-                place = place_listed(path, self.output)
-                goal = path_number(str(place.file("")))
-                yield place, goal in taken
-                taken.add(goal)
+        for manifest in filter(is_manifest, self.inputs):
+            for line, path in read_manifest(manifest):
+                number = path_number(os.path.abspath(path))
+                if number not in known:
+                    known.add(number)
+                    place = place_listed(path, self.output)
+                    goal = path_number(str(place.file("")))
+                    yield f"{show_path(manifest)}, line {line}: ", place, goal in taken
+                    taken.add(goal)
 
 
 def run_stream(source: Source, engine: Engine, journal: Journal, note: Note, *, skip_existing: bool) -> int:
@@ -121,7 +123,7 @@ def run_stream(source: Source, engine: Engine, journal: Journal, note: Note, *, 
                     report(Outcome(item.source, files=tuple(item.files.values()), skipped=True))
             elif any(os.path.realpath(path) in sources for path in item.files.values()):
                 name = show_path(item.source)
-                report(Outcome(item.source, error=f"{name}: an output would replace an input; change -o"))
+                report(item.failed(f"{name}: an output would replace an input; change -o"))
             else:
                 yield item
 

@@ -130,7 +130,7 @@ def test_no_more_than_a_window_is_held(scene: Path, tmp_path: Path, monkeypatch)
 
         watched = replace(scribbles, read=read)
         collect(raster.shape, label_alone(raster, 4, seed=0, scribbles=watched))
-    assert max(max(size) for size in sizes) <= 32 + 2 * 12
+    assert max(max(size) for size in sizes) <= 32 + 2 * 44
 
 
 def test_a_model_follows_strokes(tmp_path: Path, model) -> None:  # noqa: F811

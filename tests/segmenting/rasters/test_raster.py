@@ -10,8 +10,10 @@ import torch
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.polygons import PolygonOptions
 from pixelcluster.io.raster import open_raster
+from pixelcluster.segmenting.rasters import outputs as outputs_module
 from pixelcluster.segmenting.rasters import raster as raster_module
-from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model, write_raster_outputs
+from pixelcluster.segmenting.rasters.outputs import write_raster_outputs
+from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
 from pixelcluster.training.fitting import fit_model
 from tests.rasters import planted, write_scene
 from tests.segmenting.test_predict import Half
@@ -52,14 +54,29 @@ def ask(path: Path, model, **options) -> tuple[np.ndarray, np.ndarray]:
     return labels, valid
 
 
+def watch_tiles(monkeypatch) -> list[np.ndarray]:
+    """Return the list of the tiles the model sees from now on."""
+    tiles: list[np.ndarray] = []
+    original = raster_module.tile_log_probabilities
+
+    def watched(model, tile, *rest, **options):
+        tiles.append(tile)
+        return original(model, tile, *rest, **options)
+
+    monkeypatch.setattr(raster_module, "tile_log_probabilities", watched)
+    return tiles
+
+
 def test_windows_of_a_model_agree_with_the_whole_image(tmp_path, model, monkeypatch) -> None:
     image, truth = (part[0] for part in textures(1, side=400, seed=5))
     grey_raster(tmp_path / "s.tif", image)
     whole, _ = ask(tmp_path / "s.tif", model)  # 512: one window
     monkeypatch.setattr(raster_module, "TILE", 256)
+    tiles = watch_tiles(monkeypatch)
     tiled, valid = ask(tmp_path / "s.tif", model)
     assert valid.all()
-    assert 0 < (tiled != whole).mean() < 0.01
+    assert len(tiles) == 4
+    assert (tiled != whole).mean() < 0.01
     assert (tiled == truth).mean() > 0.9 or len(np.unique(tiled)) == 3
 
 
@@ -93,14 +110,7 @@ def test_larger_windows_are_shrunk_to_the_models_size(tmp_path, model, monkeypat
     grey_raster(tmp_path / "s.tif", image)
     targets = model.config.targets.model_copy(update={"image_side": 64})
     small = replace(model, config=model.config.model_copy(update={"targets": targets}), student=Half())
-    tiles = []
-    original = raster_module.tile_log_probabilities
-
-    def watched(model, tile, *rest, **options):
-        tiles.append(tile)
-        return original(model, tile, *rest, **options)
-
-    monkeypatch.setattr(raster_module, "tile_log_probabilities", watched)
+    tiles = watch_tiles(monkeypatch)
     with open_raster(tmp_path / "s.tif") as raster:
         options = {"mode": "fast", "seed": 0, "device": CPU}
         for window, spread in ((128, 0.0), (None, 0.35)):
@@ -179,7 +189,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch) -> No
 def test_the_overlay_of_a_large_scene_is_small(tmp_path, monkeypatch) -> None:
     from PIL import Image
 
-    monkeypatch.setattr(raster_module, "_OVERVIEW_PIXELS", 900)
+    monkeypatch.setattr(outputs_module, "_OVERVIEW_PIXELS", 900)
     monkeypatch.setattr(raster_module, "_WINDOW", 32)
     write_scene(tmp_path / "s.tif", planted(150, 200))
     files = {"labels": tmp_path / "l.tif", "overlay": tmp_path / "o.png"}

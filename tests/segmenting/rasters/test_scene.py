@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,13 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.raster import open_raster
 from pixelcluster.segmenting.rasters import scene_labels
 from pixelcluster.segmenting.rasters.scene import fit_scene, log_evidence
-from pixelcluster.segmenting.rasters.scene_labels import label_window, label_windows
+from pixelcluster.segmenting.rasters.scene_labels import (
+    SPECK,
+    label_window,
+    label_windows,
+    without_rare,
+    without_specks,
+)
 from tests.rasters import planted, write_scene
 
 pytest.importorskip("rasterio")
@@ -53,8 +61,45 @@ def test_without_the_margin_there_would_be_seams(tmp_path, monkeypatch) -> None:
     with open_raster(tmp_path / "s.tif") as raster:
         scene = fit_scene(raster, 8)
         whole = assembled(scene, raster, 1000)
-        monkeypatch.setattr(scene_labels, "MARGIN", 0)
+        monkeypatch.setattr(scene_labels, "_AROUND", 0)
         assert (assembled(scene, raster, 32) != whole).any()
+
+
+def test_specks_take_the_label_around_them() -> None:
+    labels = np.zeros((40, 60), np.int32)
+    labels[:, 30:] = 1
+    labels[3:7, 3:7] = 2  # 16 pixels
+    labels[3:7, 40:45] = 2  # 20
+    labels[20, 29:31] = 3  # one pixel on either side of the frontier
+    labels[30:32, 5:7] = 4
+    valid = np.ones(labels.shape, bool)
+    valid[:10, 50:] = False
+    labels[2, 55] = 5  # not a label: nothing is there
+    known = np.full(labels.shape, -1, np.int32)
+    known[30, 5] = 4
+    found = without_specks(labels, valid, known)
+    wanted = np.zeros_like(labels)
+    wanted[:, 30:] = 1
+    wanted[3:7, 40:45] = 2
+    assert SPECK == 20
+    differ = np.argwhere(valid & (found != wanted)).tolist()
+    assert [30, 5] in differ  # marked by hand
+    assert all(30 <= row < 32 and 5 <= column < 7 for row, column in differ)
+    every = without_specks(np.arange(12, dtype=np.int32).reshape(3, 4), np.ones((3, 4), bool))
+    np.testing.assert_array_equal(every, np.arange(12).reshape(3, 4))  # nothing larger is there
+
+
+def test_clusters_of_almost_nothing_are_left_out(tmp_path) -> None:
+    write_scene(tmp_path / "s.tif", planted(200, 260))
+    with open_raster(tmp_path / "s.tif") as raster:
+        scene = fit_scene(raster, 4)
+        far = scene.mean.clone()
+        far[1] += 300  # a component without a pixel near it
+        found = without_rare(replace(scene, mean=far), raster)
+        assert found.n_clusters == 3
+        torch.testing.assert_close(found.mean, scene.mean[[0, 2, 3]])
+        assert found.proportions.sum() == pytest.approx(1)
+        assert without_rare(scene, raster).n_clusters == 4
 
 
 def test_evidence_is_the_tempered_gaussian(tmp_path) -> None:

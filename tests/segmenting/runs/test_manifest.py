@@ -38,13 +38,13 @@ def test_three_formats_list_the_same_paths(tmp_path: Path) -> None:
         table.writerows({"id": i, "path": name} for i, name in enumerate(NAMES))
     for name in ("l.txt", "l.jsonl", "l.CSV"):
         assert is_manifest(tmp_path / name)
-        assert list(read_manifest(tmp_path / name)) == [Path(name) for name in NAMES], name
+        assert [path for _, path in read_manifest(tmp_path / name)] == [Path(name) for name in NAMES], name
     assert not is_manifest(tmp_path / "l.png")
 
 
 def test_a_file_name_may_be_any_bytes(tmp_path: Path) -> None:
     (tmp_path / "l.txt").write_bytes(b"caf\xe9.png\n")
-    (path,) = read_manifest(tmp_path / "l.txt")
+    ((_, path),) = read_manifest(tmp_path / "l.txt")
     assert os.fsencode(path) == b"caf\xe9.png"
 
 
@@ -137,8 +137,8 @@ def test_a_manifest_goes_on_where_it_stopped(photo: Callable[..., Path], tmp_pat
     labels.unlink()
     manifest.write_text("\n".join(map(str, listed)))
     second = run(manifest, "-o", out, "-k", 3)
-    assert "1 inputs finished before" in second.stdout
-    assert "1 inputs skipped" in second.stdout
+    assert "1 input finished before" in second.stdout
+    assert "1 input skipped" in second.stdout
     for missing in ("a_png_overlay.png", "d_png_labels.png"):  # not believed of a, whose labels are gone
         assert f"{missing}: exists already" in second.stderr
     third = run(manifest, "-o", out, "-k", 3, "--overwrite", "--skip-existing")
@@ -259,4 +259,12 @@ def test_outputs_that_would_meet_are_refused(photo: Callable[..., Path], tmp_pat
         result = run("l.txt", "-o", "out", "--overwrite")
         assert result.exit_code == 1
         assert f"{relative}: its outputs are named as another's" in result.stderr
-        assert "1 images in" in result.stdout
+        assert "1 image in" in result.stdout
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_an_error_names_the_line_of_the_manifest(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("\n\nhi\n")
+    result = run(tmp_path / "notes.txt", "-o", tmp_path / "out")
+    assert result.exit_code == 1
+    assert f"error: {tmp_path / 'notes.txt'}, line 3: hi: no such file" in result.stderr
