@@ -138,13 +138,41 @@ class LinearStack(TargetStack):
 
         Raw channels are computed once for both where they fit into a gigabyte.
         """
+        show = progress or silent
+        kept = self._learn_map(images, masks, seed, deadline, show, room=_KEPT_BYTES)
+        targets = []
+        for index, image in enumerate(images):
+            raw = kept.pop(index) if index in kept else self.raw(image[None].to(self.mean.device))
+            targets.append(self._map(raw.to(self.mean.device))[0].cpu())
+            show({"phase": "computing targets", "share": (index + 1) / len(images)})
+        return targets
+
+    @torch.no_grad()
+    def fit(
+        self: Stack, images: Sequence[Tensor], *, masks: Sequence[Tensor] | None = None, seed: int = 0
+    ) -> Stack:
+        """Learn mean and map alone, see `fit_transform`; return the stack itself."""
+        assert isinstance(self, LinearStack)
+        self._learn_map(images, masks, seed, math.inf, silent, room=0)
+        return self
+
+    def _learn_map(
+        self,
+        images: Sequence[Tensor],
+        masks: Sequence[Tensor] | None,
+        seed: int,
+        deadline: float,
+        show: Progress,
+        *,
+        room: int,
+    ) -> dict[int, Tensor]:
+        """Learn mean and map; return raw channels (1, C, h, w) by image, on the CPU, `room` bytes at most."""
         check_training(images, masks)
         chosen: Sequence[int] = range(len(images))
         if len(images) > _ENOUGH:
             chosen = torch.linspace(0, len(images) - 1, _ENOUGH).round().int().tolist()
-        show, moments = progress or silent, Moments(self.mean.shape[0])
+        moments = Moments(self.mean.shape[0])
         kept: dict[int, Tensor] = {}
-        room = _KEPT_BYTES
         raws = self.learn(
             [images[index] for index in chosen],
             None if masks is None else [masks[index] for index in chosen],
@@ -162,12 +190,7 @@ class LinearStack(TargetStack):
         self.mean.copy_(moments.mean())
         self.matrix.copy_(self.linear_map(moments.covariance()))
         self.fitted.fill_(True)
-        targets = []
-        for index, image in enumerate(images):
-            raw = kept.pop(index) if index in kept else self.raw(image[None].to(self.mean.device))
-            targets.append(self._map(raw.to(self.mean.device))[0].cpu())
-            show({"phase": "computing targets", "share": (index + 1) / len(images)})
-        return targets
+        return kept
 
     @torch.no_grad()
     def forward(self, images: Tensor) -> Tensor:

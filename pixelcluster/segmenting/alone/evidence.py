@@ -68,24 +68,20 @@ def lab(image: Float) -> Float:
     return np.asarray(cv2.cvtColor(contiguous, cv2.COLOR_RGB2LAB), dtype=np.float32)
 
 
-def brighten(image: Float) -> Projection:
-    """Return a way from pixels to Lab that gives the shades of dark images the room those of others have.
+def brightening(lightness: Float) -> float:
+    """Return the power of the lightness (h, w), 0..100, that gives a dark image's shades the room of others'.
 
-    Where the median of the lightness is below 0.3, a power of it, at least 0.5, puts it there.
-
-    Args:
-        image: (H, W, 3) sRGB in [0, 1], or a smaller copy.
+    Where the median is below 0.3 of the range, the power puts it there, but it is 0.5 at least; else it is 1.
     """
-    median = float(np.median(lab(image)[..., 0])) / 100
-    exponent = 1.0 if median >= _DARK else max(np.log(_DARK) / np.log(max(median, 1e-3)), _STRONGEST)
+    median = float(np.median(lightness)) / 100
+    return 1.0 if median >= _DARK else max(float(np.log(_DARK) / np.log(max(median, 1e-3))), _STRONGEST)
 
-    def project(pixels: Float) -> Float:
-        channels = lab(pixels)
-        if exponent < 1:
-            channels[..., 0] = 100 * (channels[..., 0] / 100).clip(0, 1) ** np.float32(exponent)
-        return channels
 
-    return project
+def brighten(channels: Float, power: float) -> Float:
+    """Raise the lightness of Lab channels (..., 3) to a power, in place."""
+    if power < 1:
+        channels[..., 0] = 100 * (channels[..., 0] / 100).clip(0, 1) ** np.float32(power)
+    return channels
 
 
 def shrink(planes: Float, shape: tuple[int, int]) -> Float:
@@ -190,12 +186,13 @@ def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Projection
     shape = grid_shape(height, width)
     # Textons live at twice the grid's resolution: half a photograph's detail is lost on the grid itself.
     small = shrink(image, grid_shape(height, width, cells=4 * GRID_CELLS))
-    project = brighten(small)
-    fine = project(small)
+    fine = lab(small)
+    power = brightening(fine[..., 0])
+    fine = brighten(fine, power)
     channels = shrink(fine, shape)
     first, second, third = (soft_codes(channels[..., c], *limits) for c, limits in enumerate(_LAB_RANGES))
     textons = dictionary_codes(filter_bank(fine[..., 0] / np.float32(100)), shape, seed=seed)
-    return Evidence(channels, (first, second, third), textons), project
+    return Evidence(channels, (first, second, third), textons), lambda pixels: brighten(lab(pixels), power)
 
 
 def stack_evidence(targets: Float, *, seed: int = 0) -> Evidence:
