@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pixelcluster.cluster.estimator import ImageCluster
     from pixelcluster.errors import PixelClusterError, PixelClusterWarning
-    from pixelcluster.estimator import PixelCluster
     from pixelcluster.io.label_map import read_label_map
     from pixelcluster.io.read import read_image
     from pixelcluster.segmenting.api import segment
+    from pixelcluster.segmenting.estimator import PixelCluster
     from pixelcluster.segmenting.segmentation import Segmentation
 
 __version__ = "0.1.0"
@@ -38,7 +38,7 @@ __all__ = [
 
 _HOME = {
     "ImageCluster": "pixelcluster.cluster.estimator",
-    "PixelCluster": "pixelcluster.estimator",
+    "PixelCluster": "pixelcluster.segmenting.estimator",
     "PixelClusterError": "pixelcluster.errors",
     "PixelClusterWarning": "pixelcluster.errors",
     "Segmentation": "pixelcluster.segmenting.segmentation",

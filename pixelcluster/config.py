@@ -6,28 +6,11 @@ fitted with travel in its `config.yaml`.
 
 from __future__ import annotations
 
-import difflib
-import reprlib
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.decode import file_size
-
-_LARGEST_FILE = 1_000_000
-_MOST_BRACKETS = 1_000
-"""PyYAML's time grows with the square of the nesting: 20 kB of "[" took it 40 seconds."""
+from pixelcluster.errors import PixelClusterError
 
 
 def _printable(name: str) -> str:
@@ -220,120 +203,3 @@ class RunConfig(_Section):
             raise PixelClusterError(
                 "the convolutional generator cannot drop clusters; give n_clusters and prior.sparsity 0"
             )
-
-
-def load_config(path: str | Path) -> RunConfig:
-    """Read a YAML file of settings.
-
-    Args:
-        path: a mapping of `RunConfig` fields; what it leaves out keeps its default.
-
-    Returns:
-        The settings.
-
-    Raises:
-        PixelClusterError: missing file, not YAML; an unknown key, with its nearest name, or a wrong value,
-            with their line.
-    """
-    values, tree = read_yaml(path)
-    return parse_config(values, show_path(path), tree)
-
-
-def read_yaml(path: str | Path) -> tuple[object, yaml.Node | None]:
-    """Return the values of a YAML file of settings and their nodes, which know their lines.
-
-    Raises:
-        PixelClusterError: missing file, not YAML, aliases, or more than settings can be.
-    """
-    name = show_path(path)
-    size = file_size(Path(path))
-    try:
-        if size > _LARGEST_FILE:
-            raise ValueError(f"{size} bytes, at most {_LARGEST_FILE} are wanted")
-        content = Path(path).read_bytes()
-        if content.count(b"[") + content.count(b"{") > _MOST_BRACKETS:
-            raise ValueError(f"more than {_MOST_BRACKETS} opening brackets")
-        text = content.decode("utf-8")
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-            raise ValueError("aliases such as *name are not allowed")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        values = yaml.safe_load(text) or {}
-    except OSError as error:
-        raise PixelClusterError(f"{name}: {error.strerror}; wanted a YAML file of settings") from error
-    # PyYAML lets errors of its number and date constructors through, and its recursion can run out.
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        problem = " ".join(str(error).split())[:300]
-        raise PixelClusterError(f"{name}: is not YAML ({problem}); see configs/ for examples") from error
-    return values, tree
-
-
-def parse_config(values: object, origin: str = "settings", tree: yaml.Node | None = None) -> RunConfig:
-    """Check a mapping of settings.
-
-    Args:
-        values: nested mapping as read from YAML.
-        origin: where it came from, for the message.
-        tree: the same as YAML nodes, for the line in the message.
-
-    Raises:
-        PixelClusterError: as `load_config`.
-    """
-    try:
-        return RunConfig.model_validate(values)
-    except ValidationError as error:
-        first, *others = error.errors(include_url=False)
-        place = _place(values, first["loc"])
-        where = ".".join(map(str, place))[:80] or "the whole"
-        if tree is not None:
-            origin = f"{origin}, line {_line(tree, place)}"
-        if first["type"] == "extra_forbidden":
-            raise PixelClusterError(f"{origin}: unknown key {where}; {_nearest(first['loc'])}") from error
-        if first["type"] == "value_error":  # of a whole section: the message says what was given
-            reason = first["msg"].removeprefix("Value error, ")
-            raise PixelClusterError(f"{origin}: {where}: {reason}") from error
-        given = reprlib.repr(first["input"])
-        same = [first["msg"], *(e["msg"] for e in others if _place(values, e["loc"]) == place)]
-        wanted = " or ".join(msg.removeprefix("Input should be ").partition(", unable")[0] for msg in same)
-        raise PixelClusterError(f"{origin}: {where} is {given}; wanted {wanted}") from error
-
-
-def dump_config(config: RunConfig) -> str:
-    """Return the settings as YAML that `load_config` reads back."""
-    text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    return text
-
-
-def _place(values: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
-    """Return the part of an error's location that is in the settings: pydantic adds branches of unions."""
-    for n, part in enumerate(location):
-        try:
-            values = values[part]
-        except (TypeError, LookupError):
-            return location[:n]
-    return location
-
-
-def _line(tree: yaml.Node, location: tuple[int | str, ...]) -> int:
-    """Return the line, from 1, of what is at a location, or of the innermost mapping around it."""
-    line = tree.start_mark.line
-    for part in location:
-        if isinstance(tree, yaml.SequenceNode) and isinstance(part, int) and part < len(tree.value):
-            tree = tree.value[part]
-        elif isinstance(tree, yaml.MappingNode):
-            found = [pair for pair in tree.value if pair[0].value == str(part)]
-            if not found:
-                break
-            line, tree = found[0][0].start_mark.line, found[0][1]
-    return line + 1
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    """Return a hint for an unknown key at a location."""
-    section: type[BaseModel] = RunConfig
-    for part in location[:-1]:
-        annotation = section.model_fields[str(part)].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            section = annotation
-    names = list(section.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), names, n=1)
-    return f"did you mean {close[0]}?" if close else f"wanted one of {', '.join(names)}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from pixelcluster.config import RunConfig, parse_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import parse_config
 from pixelcluster.training.build import TrainingImage
 
 MEANS = torch.tensor([[1.5, 0.0, -1.0], [-1.5, 1.0, 0.0], [0.0, -1.5, 1.0]])

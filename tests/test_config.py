@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pixelcluster.config import RunConfig, dump_config, load_config, parse_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import dump_config, load_config, parse_config
 from pixelcluster.errors import PixelClusterError
 
 CONFIGS = sorted((Path(__file__).parents[1] / "configs").glob("*.yaml"))

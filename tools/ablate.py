@@ -16,7 +16,7 @@ from pathlib import Path
 import click
 
 from pixelcluster.cli.progress import live_line
-from pixelcluster.config import load_config
+from pixelcluster.config_file import load_config
 from pixelcluster.data.coco_stuff import CocoStuff
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.ablation import VariantResult, run_ablation

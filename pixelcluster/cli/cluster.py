@@ -75,8 +75,8 @@ def command(
     elif source is None or output is None:
         raise click.UsageError("INPUT and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line
-    from pixelcluster.cluster.inputs import of_a_set
-    from pixelcluster.cluster.run import cluster_images, resume_images
+    from pixelcluster.cluster.cluster_images import cluster_images, resume_images
+    from pixelcluster.cluster.source import of_a_set
 
     keeping = Keeping(checkpoint_every, ctx.find_object(StopSignals))
     with live_line() as show:

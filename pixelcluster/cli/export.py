@@ -112,7 +112,7 @@ def command(
             f"{show_path(output)}: files made of label maps are named after them; give -o a folder"
         )
     if to == "picture":
-        from pixelcluster.render.export import Look, export_pictures
+        from pixelcluster.render.pictures import Look, export_pictures
 
         look = Look(palette, image, opacity, max_pixels)
         written, failures = export_pictures(inputs, output, look, overwrite=overwrite)

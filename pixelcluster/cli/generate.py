@@ -59,7 +59,7 @@ def command(
         raise click.UsageError(
             f"--rows {rows} --cols {cols} leaves nothing to vary: they must differ, a sweep wants --rows y"
         )
-    from pixelcluster.cluster.pictures import shared_grid
+    from pixelcluster.cluster.sheets import shared_grid
     from pixelcluster.cluster.storage import load_images_model
     from pixelcluster.device import choose_device
     from pixelcluster.io.write import atomic_write, check_writable

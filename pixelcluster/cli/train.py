@@ -66,7 +66,7 @@ def command(
     if resume is None and (folder is None or output is None):
         raise click.UsageError("FOLDER and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line, training_end
-    from pixelcluster.segmenting.train import Training, resume_folder, train_folder
+    from pixelcluster.segmenting.train_folder import Training, resume_folder, train_folder
     from pixelcluster.training.distributed import joined, leads
 
     stop = ctx.find_object(StopSignals)

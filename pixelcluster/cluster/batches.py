@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pixelcluster.model.graph import SparseGraph
-from pixelcluster.training.state_file import State
+from pixelcluster.resuming.state_file import State
 
 
 class Batches:

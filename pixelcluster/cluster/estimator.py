@@ -16,15 +16,15 @@ from torch import Tensor
 
 from pixelcluster import clock
 from pixelcluster.arguments import check_mode, check_n_clusters, check_seed
-from pixelcluster.cluster.fitting import fit_images
-from pixelcluster.cluster.images import from_array, from_files, from_rows, from_sequence, row_format
 from pixelcluster.cluster.model import ImageModel, Mode, infer_images
+from pixelcluster.cluster.run import fit_images
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.storage import load_images_model, save_images_model
+from pixelcluster.cluster.to_tensor import from_array, from_files, from_rows, from_sequence, row_format
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.progress import Progress
-from pixelcluster.training.snapshots import Snapshots
+from pixelcluster.resuming.snapshots import Snapshots
 
 Images = str | Path | ArrayLike | Sequence[Any]
 Self = TypeVar("Self", bound="ImageCluster")

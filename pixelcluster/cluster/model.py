@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from pixelcluster.cluster.graph import ImageGraph, locate, neighbour_votes
+from pixelcluster.cluster.inference import infer_evidence
 from pixelcluster.cluster.joint import ImageGenerator
-from pixelcluster.cluster.reading import infer_evidence
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.student import ImageStudent

@@ -51,7 +51,7 @@ def write_results(
     found: Clustering, images: Tensor, estimator: ImageCluster, output: Path, *, overwrite: bool
 ) -> None:
     """Write the assignments as CSV and npz, a sheet a cluster, and generated images."""
-    from pixelcluster.cluster.pictures import cluster_sheet, shared_grid
+    from pixelcluster.cluster.sheets import cluster_sheet, shared_grid
 
     sheets = make_folder(output / SHEETS)
     best, entropy = found.probabilities.max(1), found.entropy

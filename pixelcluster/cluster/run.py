@@ -1,167 +1,241 @@
-"""A clustering from the outside: images in, a folder of results out."""
+"""From images to a fitted model: a start, the fits from it, and what the best of them says of the images."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+import math
 
-from pixelcluster.cluster.inputs import Given, read_input, read_labels
-from pixelcluster.cluster.results import ARRAYS, ASSIGNMENTS, GENERATED, Clustering, write_results
-from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.decode import MAX_PIXELS
-from pixelcluster.io.write import check_writable, make_folder
+import torch
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+from torch.nn import functional
+
+from pixelcluster import clock
+from pixelcluster.cluster.fit import ImageFit
+from pixelcluster.cluster.graph import ImageGraph, build_graph
+from pixelcluster.cluster.inference import infer_evidence
+from pixelcluster.cluster.joint import ImageGenerator, clamped
+from pixelcluster.cluster.model import ImageModel
+from pixelcluster.cluster.partition import partition
+from pixelcluster.cluster.run_state import ImageRun, load_run, run_state
+from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.cluster.student import fit_student
+from pixelcluster.errors import PixelClusterError
+from pixelcluster.model.prior import LabelPrior, estimate_proportions, sparse_proportions
 from pixelcluster.progress import Progress
-from pixelcluster.stopping import CHECKPOINTS, Keeping
+from pixelcluster.resuming.identity import check_same_run, fingerprints, identity, of_checkpoint
+from pixelcluster.resuming.snapshots import Snapshots
+from pixelcluster.resuming.state_file import State
+from pixelcluster.sampling import gibbs
+from pixelcluster.training.restarts import best_of
+from pixelcluster.training.starts import count_distinct
+from pixelcluster.variational.image import VariationalClustering
 
-if TYPE_CHECKING:
-    from pixelcluster.cluster.estimator import ImageCluster
-    from pixelcluster.training.state_file import State
+_SWEEPS = 20
+_NETWORK_MINUTES = 10.0
+"""Of the network that makes a start without a graph, at most."""
+_NETWORK_SHARE = 0.3
+"""Of a limited time, at most."""
+_CHAINS_SHARE = 0.8
+"""Of a limited time; the rest is for reading the images and for the student."""
+_SPARSITY = 0.02
+"""Of all images: where K is learned, smaller clusters are pruned."""
 
-MODEL = "model"
 
-
-def cluster_images(
-    source: str,
-    output: Path,
+def fit_images(
+    images: Tensor,
+    settings: ImageSettings,
     *,
-    root: Path | None = None,
-    n_clusters: int | Literal["auto"] = 10,
-    model: Path | None = None,
-    labels: Path | None = None,
-    minutes: float | None = None,
-    seed: int = 0,
-    device: str = "auto",
-    overwrite: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    keeping: Keeping | None = None,
+    seed: int,
+    device: torch.device,
+    known: Tensor | None = None,
+    deadline: float = math.inf,
     progress: Progress | None = None,
-) -> Clustering:
-    """Cluster images, or infer them with a model, and write all results.
+    snapshots: Snapshots | None = None,
+) -> ImageModel:
+    """Cluster images.
 
     Args:
-        source: see `Given`.
-        output: folder for assignments.csv, assignments.npz, sheets/, generated.png and, after a fit, model/;
-            during a fit it holds its checkpoints.
-        root: see `Given`.
-        n_clusters: K, or "auto".
-        model: model folder to infer with instead of fitting.
-        labels: see `Given`.
-        minutes: of learning, at most.
+        images: (N, C, S, S) uint8, S = settings.side.
+        settings: the settings.
         seed: of everything random.
-        device: "auto", "cpu" or "cuda".
-        overwrite: replace existing results, and a run that was begun.
-        max_pixels: see `Given`.
-        keeping: how often to save a fit, and on what to stop.
-        progress: see `ImageCluster.fit`.
+        device: where to compute.
+        known: (N,) int64 labels that stay, -1 where unknown; clusters then have the labels' numbers.
+        deadline: `clock.now()` after which learning ends.
+        progress: see `pixelcluster.progress`.
+        snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
     Raises:
-        PixelClusterError: no images, fewer than clusters, labels that name no image, results that exist, or a
-            run that was begun.
-        Interrupted: a signal came; the fit is saved.
+        PixelClusterError: fewer images, or fewer distinct ones, than clusters; or other images, settings or
+            known labels than those of the state.
+        Interrupted: a signal came; the run is saved.
     """
-    from pixelcluster.cluster.estimator import ImageCluster
-    from pixelcluster.training.snapshots import find, remove
+    n_clusters = _n_clusters(images, settings)
+    saved = None if snapshots is None else snapshots.state
+    numbers = torch.empty(0) if snapshots is None else fingerprints(list(images.numpy()))
+    told = torch.full((len(images),), -1) if known is None else known
+    if saved is not None:
+        with of_checkpoint():
+            check_same_run(saved, settings, seed, numbers)
+            if not torch.equal(saved["known"], told):
+                raise PixelClusterError("the run was begun with other known labels; restore their file")
+    graph = build_graph(images, settings.n_neighbours) if settings.start == "graph" else None
+    sparse = None if graph is None else graph.sparse
+    run = ImageRun(deadline=deadline)
 
-    make_folder(output)
-    if find(output / CHECKPOINTS) and not overwrite:
+    def start(own_seed: int) -> ImageFit:
+        return ImageFit(
+            images,
+            settings,
+            n_clusters,
+            seed=own_seed,
+            device=device,
+            graph=sparse,
+            labels=run.labels,
+            known=told,
+        )
+
+    def describe() -> State:
+        return {**identity(settings, seed, numbers), "known": told, **run_state(run)}
+
+    def after() -> None:
+        run.step += 1
+        if snapshots is not None:
+            snapshots.after_step(run.step, describe)
+
+    if saved is not None:
+        with of_checkpoint():
+            load_run(run, saved, start)
+    else:
+        run.labels = _start_labels(images, settings, n_clusters, graph, seed, device, deadline)
+        if run.labels is not None and known is not None:
+            run.labels = renamed(run.labels, known, n_clusters)
+    if snapshots is not None:
+        snapshots.after_step(run.step, describe)  # the start itself may have taken minutes
+    chains_until = run.deadline
+    if settings.student_epochs and run.deadline < math.inf:
+        chains_until = clock.now() + _CHAINS_SHARE * (run.deadline - clock.now())
+    best = best_of(
+        settings.restarts,
+        start,
+        lambda fit: fit.run(deadline=chains_until, progress=progress, after=after),
+        seed=seed,
+        deadline=chains_until,
+        at=run.starts,
+    )
+    if snapshots is not None:
+        snapshots.settle(run.step, describe())
+    return _model(images, best, graph, seed, run.deadline, progress)
+
+
+def _n_clusters(images: Tensor, settings: ImageSettings) -> int:
+    """Return K at the start.
+
+    Raises:
+        PixelClusterError: fewer distinct images.
+    """
+    n_clusters = settings.max_clusters if settings.n_clusters == "auto" else settings.n_clusters
+    n_distinct = count_distinct(images.flatten(1))
+    if settings.n_clusters == "auto":
+        n_clusters = min(n_clusters, n_distinct)
+    if n_distinct < max(n_clusters, 2):
         raise PixelClusterError(
-            f"{show_path(output)}: holds a run that was begun; allow replacing it with --overwrite, or go on "
-            "with --resume"
+            f"{n_distinct} distinct images for {n_clusters} clusters; give more images or fewer clusters"
         )
-    for name in (ASSIGNMENTS, ARRAYS, GENERATED):
-        check_writable(output / name, overwrite=overwrite)
-    if model is not None:
-        estimator = ImageCluster.load(model, seed=seed, device=device)
-        images, ids, failures = read_input(
-            Given(source, root, max_pixels=max_pixels), estimator.model_.settings.side
-        )
-        remove(output / CHECKPOINTS)
-        probabilities, latents = estimator.predict_parts(images.permute(0, 2, 3, 1).numpy())
-        found = Clustering(ids, probabilities.argmax(1), probabilities, latents, failures)
-        write_results(found, images, estimator, output, overwrite=overwrite)
-        return found
-    return _fit(
-        ImageCluster(n_clusters, seed=seed, device=device),
-        Given(source, root, labels, max_pixels=max_pixels),
-        output,
-        minutes,
-        keeping or Keeping(),
-        progress,
-        overwrite=overwrite,
-    )
+    return n_clusters
 
 
-def resume_images(
-    output: Path,
-    *,
-    minutes: float | None = None,
-    keeping: Keeping | None = None,
-    progress: Progress | None = None,
-) -> Clustering:
-    """Go on with a fit that was stopped, bit for bit as if it had not been (same machine, same threads).
-
-    Args:
-        output: folder of the run.
-        minutes: time limit of learning from now on; None: what was left of the run's own.
-        keeping: how often to save, and on what to stop.
-        progress: see `ImageCluster.fit`.
-
-    Raises:
-        PixelClusterError: no checkpoint, or other images or labels than the run was begun with.
-        Interrupted: a signal came; the fit is saved.
-    """
-    from pixelcluster.cluster.estimator import ImageCluster
-    from pixelcluster.cluster.settings import ImageSettings
-    from pixelcluster.training.identity import of_checkpoint
-    from pixelcluster.training.snapshots import read_newest
-
-    state = read_newest(output / CHECKPOINTS)
-    with of_checkpoint():
-        caller = state["caller"]
-        given = Given.of_json(caller["given"])
-        settings = ImageSettings.model_validate(state["config"])
-        estimator = ImageCluster(
-            settings.n_clusters, settings=settings, seed=int(state["seed"]), device=str(caller["device"])
-        )
-    return _fit(
-        estimator, given, output, minutes, keeping or Keeping(), progress, overwrite=True, state=state
-    )
-
-
-def _fit(
-    estimator: ImageCluster,
-    given: Given,
-    output: Path,
-    minutes: float | None,
-    keeping: Keeping,
-    progress: Progress | None,
-    *,
-    overwrite: bool,
-    state: State | None = None,
-) -> Clustering:
-    """Fit, write model and results, delete the checkpoints."""
-    from pixelcluster.cluster.settings import ImageSettings
-    from pixelcluster.training.snapshots import Snapshots, remove
-
-    images, ids, failures = read_input(given, (estimator.settings or ImageSettings()).side)
-    known = None if given.labels is None else read_labels(given.found(given.labels), ids)
-    if state is None:
-        remove(output / CHECKPOINTS)
-    snapshots = Snapshots(
-        output / CHECKPOINTS,
-        every=60 * keeping.minutes,
-        caller={"given": given.to_json(), "device": estimator.device},
-        state=state,
-        stop=keeping.stop,
-        command="cluster",
-    )
+def _start_labels(
+    images: Tensor,
+    settings: ImageSettings,
+    n_clusters: int,
+    graph: ImageGraph | None,
+    seed: int,
+    device: torch.device,
+    deadline: float,
+) -> Tensor | None:
+    """Return labels (N,) to start from, as the settings say; None: random ones."""
+    if graph is not None:
+        return partition(graph, n_clusters, seed)
+    if settings.start == "random":
+        return None
     pixels = images.permute(0, 2, 3, 1).numpy()
-    estimator.fit(pixels, labels=known, minutes=minutes, progress=progress, snapshots=snapshots)
-    model = estimator.model_
-    found = Clustering(ids, estimator.labels_, model.probabilities.numpy(), model.latents.numpy(), failures)
-    estimator.save(output / MODEL)
-    write_results(found, images, estimator, output, overwrite=overwrite)
-    if keeping.stop is not None:
-        keeping.stop.message = f"stopped; the results are in {show_path(output)}"
-    remove(snapshots.folder)
-    return found
+    minutes = min(_NETWORK_MINUTES, _NETWORK_SHARE * max(deadline - clock.now(), 0) / 60)
+    network = VariationalClustering(n_clusters, seed=seed, device=device.type, minutes=minutes)
+    return torch.from_numpy(network.fit(pixels).predict(pixels))
+
+
+def _model(
+    images: Tensor,
+    fit: ImageFit,
+    graph: ImageGraph | None,
+    seed: int,
+    deadline: float,
+    progress: Progress | None,
+) -> ImageModel:
+    """Return the model of a finished fit: small clusters pruned where K is learned, and a student."""
+    settings, device = fit.settings, fit.device
+    generator: ImageGenerator = fit.generator
+    recognition, labels, n_clusters = fit.recognition, fit.labels, fit.generator.n_clusters
+    counts = torch.bincount(labels, minlength=n_clusters).float()
+    if settings.n_clusters == "auto":
+        proportions = sparse_proportions(counts, _SPARSITY)
+        kept = proportions > 0
+        generator, recognition = generator.select(kept), recognition.select(kept)
+        n_clusters, proportions = int(kept.sum()), proportions[kept]
+        settings = settings.model_copy(update={"n_clusters": n_clusters})
+        # Images of a pruned cluster have no label yet; the evidence alone says where they go.
+        labels = torch.where(kept[labels], (kept.cumsum(0) - 1)[labels], -1)
+    else:
+        proportions = estimate_proportions(counts, 1.0)
+    evidence, latents = infer_evidence(generator, recognition, settings, images, seed=seed, device=device)
+    evidence = clamped(evidence, fit.known)
+    if graph is None:
+        probabilities = (evidence + proportions.log()).softmax(1)
+    else:
+        prior = LabelPrior(proportions, potts_weight=settings.potts_weight)
+        q = gibbs.mean_field(
+            evidence.T[None],
+            prior,
+            fit.graph,
+            n_sweeps=_SWEEPS,
+            start=_soft(labels, n_clusters).T[None],
+        )
+        probabilities = q[0].T.contiguous()
+    own = latents[torch.arange(len(latents)), probabilities.argmax(1)]
+    student = None
+    if settings.student_epochs:
+        student = fit_student(
+            images,
+            probabilities,
+            settings.student_epochs,
+            seed=seed,
+            device=device,
+            deadline=deadline,
+            progress=progress,
+        )
+    return ImageModel(
+        settings,
+        generator,
+        recognition,
+        proportions,
+        graph,
+        probabilities,
+        own,
+        student,
+        fit.objective,
+    )
+
+
+def renamed(labels: Tensor, known: Tensor, n_clusters: int) -> Tensor:
+    """Return labels (N,) with clusters renumbered to agree best with the known labels, -1 where unknown."""
+    told = known >= 0
+    table = torch.zeros(n_clusters, n_clusters)
+    table.index_put_((labels[told], known[told]), torch.ones(int(told.sum())), accumulate=True)
+    _, names = linear_sum_assignment(-table.numpy())
+    return torch.from_numpy(names)[labels]
+
+
+def _soft(labels: Tensor, n_clusters: int) -> Tensor:
+    """Return labels (N,) as probabilities (N, K), uniform where a label is -1."""
+    sure = functional.one_hot(labels.clamp_min(0), n_clusters).float()
+    return torch.where((labels >= 0)[:, None], sure, 1 / n_clusters)

@@ -18,10 +18,10 @@ from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import MOST_CLUSTERS, ImageSettings
 from pixelcluster.cluster.student import ImageStudent
-from pixelcluster.config import read_yaml
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.settings_yaml import read_yaml
 from pixelcluster.io.write import atomic_set, make_folder
-from pixelcluster.training.state_file import save_tensors
+from pixelcluster.resuming.state_file import save_tensors
 
 SETTINGS, WEIGHTS = "cluster.yaml", "model.safetensors"
 _GRAPH = ("mean", "axes", "places", "radii", "edges", "weights")

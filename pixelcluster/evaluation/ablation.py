@@ -18,16 +18,16 @@ from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import LabelledImage
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.estimator import PixelCluster
 from pixelcluster.evaluation.per_pixel import predict_labels, score, working_item
 from pixelcluster.evaluation.variants import Variant
 from pixelcluster.progress import Progress
+from pixelcluster.segmenting.estimator import PixelCluster
 from pixelcluster.segmenting.predict import Mode
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import TrainingImage
-from pixelcluster.training.fitting import best_fit, prepare
 from pixelcluster.training.model import TrainedModel
+from pixelcluster.training.run import best_fit, prepare
 
 
 @dataclass
@@ -101,7 +101,7 @@ class PreparedTargets:
 def prepare_targets(
     items: Sequence[LabelledImage], config: RunConfig, *, seed: int, device: str
 ) -> PreparedTargets:
-    """Fit the configured stack on the items, without labels, as `training.fitting.fit_model` does.
+    """Fit the configured stack on the items, without labels, as `training.run.fit_model` does.
 
     Args:
         items: images and masks.

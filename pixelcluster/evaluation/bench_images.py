@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelcluster.config import RunConfig, parse_config
-from pixelcluster.estimator import PixelCluster
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import parse_config
 from pixelcluster.evaluation.bench_process import tile
 from pixelcluster.evaluation.bench_rows import Options, Row, median_times
 from pixelcluster.segmenting.api import segment
+from pixelcluster.segmenting.estimator import PixelCluster
 
 SMALL_MODEL = parse_config(
     {

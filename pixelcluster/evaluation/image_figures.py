@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from pixelcluster.cluster.estimator import ImageCluster
-from pixelcluster.cluster.pictures import cluster_sheet, shared_grid
 from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.cluster.sheets import cluster_sheet, shared_grid
 from pixelcluster.data.splits import ImageSet
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.image_level import limit_training, score

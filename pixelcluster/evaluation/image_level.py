@@ -14,14 +14,14 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from pixelcluster import clock
 from pixelcluster.baselines.registry import METHODS, load_method
 from pixelcluster.cluster.settings import ImageSettings
-from pixelcluster.config import read_yaml
+from pixelcluster.config_file import load_settings
 from pixelcluster.data.splits import Images, ImageSet
-from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 
 Report = dict[str, Any]
@@ -78,7 +78,7 @@ def choose_method(
     if name == DEFAULT_METHOD:
         from pixelcluster.cluster.estimator import ImageCluster
 
-        settings = ImageSettings() if config is None else _read_settings(config)
+        settings = ImageSettings() if config is None else load_settings(ImageSettings, config)
         if start is not None:
             settings = settings.model_copy(update={"start": start})
         model = ImageCluster(n_clusters, settings=settings, seed=seed, device=device)
@@ -193,17 +193,3 @@ def _settings_of(method: FittedMethod) -> dict[str, Any]:
     if isinstance(settings, BaseModel):
         return settings.model_dump(mode="json")
     return asdict(settings) if is_dataclass(settings) and not isinstance(settings, type) else {}
-
-
-def _read_settings(path: Path) -> ImageSettings:
-    """Return the settings of a YAML file.
-
-    Raises:
-        PixelClusterError: no such file, not YAML, an unknown name or a wrong value.
-    """
-    try:
-        return ImageSettings.model_validate(read_yaml(path)[0])
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise PixelClusterError(f"{show_path(path)}: {where}: {first['msg']}; see ImageSettings") from error

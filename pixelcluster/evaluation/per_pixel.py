@@ -19,8 +19,8 @@ from pixelcluster.baselines.per_pixel.kmeans import PixelKMeans
 from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import IGNORE, LabelledImage, LabelledSet, limit_item
 from pixelcluster.device import choose_device
-from pixelcluster.estimator import PixelCluster
 from pixelcluster.metrics.matching import Confusion
+from pixelcluster.segmenting.estimator import PixelCluster
 from pixelcluster.segmenting.predict import Mode, predict_log_probabilities
 from pixelcluster.targets.stack import PRETRAINED
 from pixelcluster.training.model import TrainedModel

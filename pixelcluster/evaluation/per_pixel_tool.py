@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.cli.progress import live_line
-from pixelcluster.config import RunConfig, load_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import load_config
 from pixelcluster.data.labelled import LabelledImage, LabelledSet
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.options import whole_numbers

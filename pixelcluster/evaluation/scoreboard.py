@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from pixelcluster import clock
 from pixelcluster.baselines.registry import METHODS, load_method
-from pixelcluster.config import RunConfig, load_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import load_config
 from pixelcluster.data.image_sets import NAMES as IMAGE_SETS
 from pixelcluster.data.image_sets import load_image_set
 from pixelcluster.data.labelled import LabelledImage

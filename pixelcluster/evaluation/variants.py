@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pixelcluster.config import RunConfig, parse_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import parse_config
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.segmenting.predict import Mode
 

@@ -61,7 +61,7 @@ def _describe_model(folder: Path) -> dict[str, Any]:
             f"{name}: not a model folder (config.yaml or cluster.yaml and *.safetensors are wanted); "
             "train one first"
         )
-    from pixelcluster.config import read_yaml
+    from pixelcluster.io.settings_yaml import read_yaml
 
     kind = "model" if config.name == _SETTINGS[0] else "image-level model"
     settings, metrics = read_yaml(config)[0], folder / "metrics.jsonl"

@@ -15,8 +15,8 @@ from pixelcluster.io.coco_rle import LabelledFile, coco_document, require_pycoco
 from pixelcluster.io.label_map import png_note, read_label_file
 from pixelcluster.io.naming import Place
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
-from pixelcluster.render.export import Output, export_files, find_label_maps, label_colours
 from pixelcluster.render.palette_file import palette_text
+from pixelcluster.render.pictures import Output, export_files, find_label_maps, label_colours
 
 Conversion = Literal["masks", "png16", "palette", "coco"]
 

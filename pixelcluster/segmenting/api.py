@@ -15,8 +15,8 @@ from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.segmenting.colours import count_colours
-from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.segmentation import Segmentation
+from pixelcluster.segmenting.watch import Watch
 
 if TYPE_CHECKING:
     from pixelcluster.config import RunConfig
@@ -57,7 +57,7 @@ def segment(
         scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`), or
             (H, W) integers, -1 unknown. Ids are then those of the scribbles. For the quick model only.
         max_pixels: largest accepted height x width of a file.
-        progress: is shown the quick model at work (`segmenting.progress`).
+        progress: is shown the quick model at work (`segmenting.watch`).
 
     Returns:
         The segmentation. Asking for more clusters than the image has distinct colours warns and returns
@@ -98,7 +98,7 @@ def segment(
         )
         labels, certain, n_clusters = quick.label_map, quick.probabilities, quick.n_clusters
     else:
-        from pixelcluster.estimator import PixelCluster
+        from pixelcluster.segmenting.estimator import PixelCluster
 
         settings = one_image_settings(picture.shape[:2], k, stack)
         model = PixelCluster(config=settings, seed=seed, device=device).fit([picture])

@@ -13,9 +13,9 @@ from pixelcluster.model.dynamic import DRIFT, DynamicPrior
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import infer
 from pixelcluster.segmenting.alone.guided import marks_on_grid
-from pixelcluster.segmenting.progress import Glimpse, Watch
 from pixelcluster.segmenting.videos.following import Trail
-from pixelcluster.targets.base import cells_used, to_grid
+from pixelcluster.segmenting.watch import Glimpse, Watch
+from pixelcluster.targets.grid import cells_used, to_grid
 from pixelcluster.training.build import label_grid
 from pixelcluster.training.model import TrainedModel, student_start
 

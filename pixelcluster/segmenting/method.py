@@ -13,10 +13,10 @@ from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.segmenting.segmentation import Segmentation
 
 if TYPE_CHECKING:
-    from pixelcluster.estimator import PixelCluster
     from pixelcluster.io.raster import Raster
     from pixelcluster.io.raster_scribbles import RasterScribbles
     from pixelcluster.io.video import Video
+    from pixelcluster.segmenting.estimator import PixelCluster
     from pixelcluster.segmenting.rasters.outputs import RasterLabels
     from pixelcluster.segmenting.videos.video import VideoLabels
     from pixelcluster.training.model import TrainedModel
@@ -95,7 +95,7 @@ class Segmenter:
             raise PixelClusterError(
                 f"--model fixes clusters and stack, so {option} cannot be given with it; drop one of them"
             )
-        from pixelcluster.estimator import PixelCluster
+        from pixelcluster.segmenting.estimator import PixelCluster
 
         self._model = PixelCluster.load(
             method.model, device=method.device, seed=method.seed, max_pixels=method.max_pixels

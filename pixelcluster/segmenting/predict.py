@@ -17,9 +17,9 @@ from pixelcluster.model.prior import LabelPrior
 from pixelcluster.segmenting.alone.guided import marks_on_grid
 from pixelcluster.segmenting.blend import blended_rows, grown_rows
 from pixelcluster.segmenting.chains import follow_student, run_chains
-from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.videos.following import Trail, Trails
-from pixelcluster.targets.base import to_grid
+from pixelcluster.segmenting.watch import Watch
+from pixelcluster.targets.grid import to_grid
 from pixelcluster.training.model import TrainedModel
 
 Mode = Literal["fast", "exact"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.config import ClusterSettings, RunConfig, dump_config, load_config, parse_config
+from pixelcluster.config import ClusterSettings, RunConfig
+from pixelcluster.config_file import dump_config, load_config, parse_config
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.write import atomic_write
 

@@ -29,8 +29,10 @@ from pixelcluster import clock
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.progress import Progress, silent
 from pixelcluster.seeding import seeded
-from pixelcluster.targets.base import LinearStack, cell_rows, principal_components
+from pixelcluster.targets.base import LinearStack
 from pixelcluster.targets.encoder import EncoderStack
+from pixelcluster.targets.grid import cell_rows
+from pixelcluster.targets.linear_maps import principal_components
 
 _N_CODES = 70
 _CELLS = 121

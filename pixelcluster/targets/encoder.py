@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.targets.base import LinearStack, grid_shape, principal_components
+from pixelcluster.targets.base import LinearStack
 from pixelcluster.targets.encoder_weights import OFFLINE_ENCODER, load_encoder
+from pixelcluster.targets.grid import grid_shape
+from pixelcluster.targets.linear_maps import principal_components
 
 # Layer outputs come at strides up to this; the input is resized to a multiple, so that their cells line up.
 _MULTIPLE = 32

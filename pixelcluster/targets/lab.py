@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from pixelcluster.targets.base import LinearStack, common_scale, to_grid
+from pixelcluster.targets.base import LinearStack
 from pixelcluster.targets.colour import rgb_to_lab
+from pixelcluster.targets.grid import to_grid
+from pixelcluster.targets.linear_maps import common_scale
 
 
 class LabStack(LinearStack):

@@ -18,7 +18,9 @@ from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.progress import Progress
-from pixelcluster.targets.base import LinearStack, cells_used, grid_shape, principal_components, to_grid
+from pixelcluster.targets.base import LinearStack
+from pixelcluster.targets.grid import cells_used, grid_shape, to_grid
+from pixelcluster.targets.linear_maps import principal_components
 
 _N_PATCHES = 60_000
 _N_ROUNDS = 15

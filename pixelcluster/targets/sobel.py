@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pixelcluster.targets.base import LinearStack, common_scale, to_grid
+from pixelcluster.targets.base import LinearStack
+from pixelcluster.targets.grid import to_grid
+from pixelcluster.targets.linear_maps import common_scale
 
 _GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _SOBEL_X = ((1.0, 0.0, -1.0), (2.0, 0.0, -2.0), (1.0, 0.0, -1.0))

@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.targets.base import LinearStack, standardise, to_grid
+from pixelcluster.targets.base import LinearStack
 from pixelcluster.targets.colour import rgb_to_lab
+from pixelcluster.targets.grid import to_grid
+from pixelcluster.targets.linear_maps import standardise
 
 # Squared gradient, in squared L a pixel, below which a patch counts as flat: the noise of 8-bit photographs.
 _FLAT = 0.25

@@ -74,7 +74,7 @@ def train_arguments(folder: Path, output: Path, *, checkpoint_every: float = 0) 
 def damaged_files(folder: Path) -> list[str]:
     """Return the visible files below a folder that are not whole; hidden ones are temporaries."""
     from pixelcluster.io.decode import load_image
-    from pixelcluster.training.state_file import read_state
+    from pixelcluster.resuming.state_file import read_state
 
     found = []
     for path in sorted(folder.rglob("*")):

@@ -51,7 +51,7 @@ def _resumed(
         count: kills.
         seed: of the moments.
     """
-    from pixelcluster.training.snapshots import find, read_newest
+    from pixelcluster.resuming.snapshots import find, read_newest
 
     random, findings = np.random.default_rng(seed), list[str]()
     expected = folder / "expected"
@@ -125,7 +125,7 @@ def _segment(folder: Path, count: int, seed: int) -> Row:
 
 def _moved_on(checkpoints: Path, before: list[Path]) -> bool:
     """Whether there is a newer checkpoint than before."""
-    from pixelcluster.training.snapshots import find
+    from pixelcluster.resuming.snapshots import find
 
     return find(checkpoints)[:1] != before
 
@@ -137,7 +137,7 @@ def _newer(folder: Path, began: float) -> bool:
 
 def signals_section(count: int, seed: int = 0) -> list[Row]:
     """Ask `count` trainings and as many segmentations to stop, by SIGTERM and by Ctrl-C in turn."""
-    from pixelcluster.training.snapshots import read_newest
+    from pixelcluster.resuming.snapshots import read_newest
 
     random = np.random.default_rng(seed)
     findings, seconds, segmented = list[str](), [], []

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 import yaml
 
-from pixelcluster.config import parse_config
+from pixelcluster.config_file import parse_config
 from pixelcluster.torture.rows import Row
 from pixelcluster.torture.samples import SETTINGS, picture
 from pixelcluster.training.build import TrainingImage

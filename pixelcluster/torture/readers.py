@@ -171,7 +171,7 @@ def _read_scribbles(path: Path, content: bytes) -> None:
 
 
 def _read_settings(path: Path, content: bytes) -> None:
-    from pixelcluster.config import load_config
+    from pixelcluster.config_file import load_config
 
     path.write_bytes(content)
     load_config(path)
@@ -204,10 +204,10 @@ def _prepare_checkpoint(folder: Path) -> tuple[list[bytes], Read, Callable[..., 
     import torch
     import yaml
 
-    from pixelcluster.config import parse_config
-    from pixelcluster.training.fitting import fit_model
-    from pixelcluster.training.snapshots import Snapshots, find
-    from pixelcluster.training.state_file import State, read_state
+    from pixelcluster.config_file import parse_config
+    from pixelcluster.resuming.snapshots import Snapshots, find
+    from pixelcluster.resuming.state_file import State, read_state
+    from pixelcluster.training.run import fit_model
 
     config = parse_config(yaml.safe_load(SETTINGS))
     images = [np.divide(picture(seed, 16, 16), 255, dtype=np.float32) for seed in range(3)]

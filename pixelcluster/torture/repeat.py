@@ -14,15 +14,16 @@ import torch
 import yaml
 from numpy.typing import NDArray
 
-from pixelcluster.config import RunConfig, parse_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import parse_config
+from pixelcluster.resuming.snapshots import Snapshots, read_newest
+from pixelcluster.resuming.state_file import State
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.stopping import Interrupted, StopSignals
 from pixelcluster.torture.rows import Row
 from pixelcluster.torture.samples import SETTINGS, picture
-from pixelcluster.training.fitting import fit_model
 from pixelcluster.training.model import TrainedModel
-from pixelcluster.training.snapshots import Snapshots, read_newest
-from pixelcluster.training.state_file import State
+from pixelcluster.training.run import fit_model
 
 CPU = torch.device("cpu")
 _STUDENT = {"enabled": True, "pretrained": False, "steps": 6, "views": 2, "rounds": 2, "batch_size": 2}

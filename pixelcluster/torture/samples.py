@@ -47,8 +47,8 @@ def write_model(folder: Path) -> Path:
     """Train the small model and write it."""
     import yaml
 
-    from pixelcluster.config import parse_config
-    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.config_file import parse_config
+    from pixelcluster.segmenting.estimator import PixelCluster
 
     config = parse_config(yaml.safe_load(SETTINGS))
     short = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 2})})

@@ -13,15 +13,15 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from torch import nn
 
-from pixelcluster.config import dump_config, load_config
+from pixelcluster.config_file import dump_config, load_config
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import file_size
 from pixelcluster.io.write import atomic_set, make_folder
+from pixelcluster.resuming.state_file import save_tensors
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import make_generator, prior_of
 from pixelcluster.training.model import TrainedModel
-from pixelcluster.training.state_file import save_tensors
 
 if TYPE_CHECKING:
     from pixelcluster.training.student import Student

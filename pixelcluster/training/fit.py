@@ -21,6 +21,7 @@ from pixelcluster.config import RunConfig
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.prior import LabelPrior, row_counts
 from pixelcluster.progress import Progress
+from pixelcluster.resuming.state_file import State
 from pixelcluster.sampling.chains import Chains
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import Posterior, infer
@@ -36,7 +37,6 @@ from pixelcluster.training.build import (
 )
 from pixelcluster.training.fit_state import load_fit
 from pixelcluster.training.refusals import Refusals
-from pixelcluster.training.state_file import State
 
 _EMPTY = 0.01
 """Of a balanced share: a cluster with less is reseeded."""

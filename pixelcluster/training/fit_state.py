@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from pixelcluster.resuming.state_file import State, load_optimiser, optimiser_state
 from pixelcluster.training.build import make_generator, make_optimiser, prior_of
 from pixelcluster.training.refusals import Refusals
-from pixelcluster.training.state_file import State, load_optimiser, optimiser_state
 
 if TYPE_CHECKING:
     from pixelcluster.training.fit import Fit

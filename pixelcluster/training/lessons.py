@@ -23,9 +23,9 @@ from torch.nn import functional
 from pixelcluster import clock
 from pixelcluster.config import StudentSettings
 from pixelcluster.data.augment import consistency_pair
+from pixelcluster.resuming.state_file import State, load_optimiser, optimiser_state
 from pixelcluster.training import distributed
 from pixelcluster.training.refusals import ALLOWED, ALLOWED_SHARE, NotFiniteError
-from pixelcluster.training.state_file import State, load_optimiser, optimiser_state
 from pixelcluster.training.student import STRIDE, Student
 
 _CACHE_BYTES = 2_000_000_000

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from pixelcluster.config import RunConfig
 from pixelcluster.model.prior import LabelPrior
-from pixelcluster.targets.base import TargetStack, to_grid
+from pixelcluster.targets.base import TargetStack
+from pixelcluster.targets.grid import to_grid
 from pixelcluster.training.build import AnyGenerator
 
 if TYPE_CHECKING:

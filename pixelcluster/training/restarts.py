@@ -7,8 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from pixelcluster.resuming.state_file import State
 from pixelcluster.training import distributed
-from pixelcluster.training.state_file import State
 
 
 class Judged(Protocol):

@@ -12,13 +12,13 @@ from torch import Tensor
 
 from pixelcluster import clock
 from pixelcluster.config import RunConfig
+from pixelcluster.resuming.identity import identity
+from pixelcluster.resuming.state_file import State
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Fit
 from pixelcluster.training.fit_state import fit_state
-from pixelcluster.training.identity import identity
 from pixelcluster.training.restarts import Restarts
-from pixelcluster.training.state_file import State
 
 if TYPE_CHECKING:
     from pixelcluster.training.lessons import Lessons

@@ -32,7 +32,7 @@ from pixelcluster.baselines.per_pixel.network import (
 )
 from pixelcluster.device import choose_device
 from pixelcluster.seeding import seeded
-from pixelcluster.targets.base import cells_used, to_grid
+from pixelcluster.targets.grid import cells_used, to_grid
 from pixelcluster.targets.texture import TextureStack
 from pixelcluster.variational.information import Weights
 from pixelcluster.variational.train import Encoded, MixtureVae, TrainSettings, train

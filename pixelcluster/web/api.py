@@ -19,10 +19,10 @@ import pixelcluster
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.read import read_image
 from pixelcluster.render.palette import categorical, hex_colours
-from pixelcluster.web.asked import MAX_CLUSTERS, Merge, Name, Run, parse
 from pixelcluster.web.files import FILES, label_bytes, view_jpeg
 from pixelcluster.web.guard import read_body
 from pixelcluster.web.jobs import JobQueue
+from pixelcluster.web.requests import MAX_CLUSTERS, Merge, Name, Run, parse
 from pixelcluster.web.runner import Runner
 from pixelcluster.web.store import Picture, Result, Store
 

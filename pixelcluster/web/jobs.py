@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.progress import Glimpse, Watch
+from pixelcluster.segmenting.watch import Glimpse, Watch
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 Work = Callable[[Watch], str]

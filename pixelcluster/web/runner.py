@@ -15,14 +15,14 @@ from pixelcluster.render.palette import categorical, hex_colours
 from pixelcluster.segmenting.alone.correct import correct_image
 from pixelcluster.segmenting.api import segment
 from pixelcluster.segmenting.colours import count_colours
-from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.segmentation import Segmentation
-from pixelcluster.web.asked import MAX_CLUSTERS, Run
+from pixelcluster.segmenting.watch import Watch
 from pixelcluster.web.jobs import Work
+from pixelcluster.web.requests import MAX_CLUSTERS, Run
 from pixelcluster.web.store import Picture, Result, Store
 
 if TYPE_CHECKING:
-    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.segmenting.estimator import PixelCluster
 
 Marks = NDArray[np.int32]
 
@@ -44,7 +44,7 @@ class Runner:
         self._store, self._seed = store, seed
         self._model: PixelCluster | None = None
         if model is not None:
-            from pixelcluster.estimator import PixelCluster
+            from pixelcluster.segmenting.estimator import PixelCluster
 
             self._model = PixelCluster.load(model, seed=seed, device=device)
             _check_count(self._model.model_.generator.n_clusters)

@@ -15,10 +15,11 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pixelcluster.cli.main import cli
-from pixelcluster.cluster import fit, fitting
+from pixelcluster.cluster import fit
+from pixelcluster.cluster import run as fit_run
 from pixelcluster.cluster.results import Clustering
+from pixelcluster.resuming.snapshots import find
 from pixelcluster.torture.commands import kill, start, wait_until
-from pixelcluster.training.snapshots import find
 
 DIGITS = (load_digits().images[:21] / 16 * 255).astype(np.uint8)
 
@@ -69,7 +70,7 @@ def test_a_folder_and_labels_are_found_again_and_a_changed_image_is_noticed(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(fit, "_FEWEST", 20)
     with monkeypatch.context() as during:
-        during.setattr(fitting, "fit_student", lambda *a, **k: signal.raise_signal(signal.SIGINT))
+        during.setattr(fit_run, "fit_student", lambda *a, **k: signal.raise_signal(signal.SIGINT))
         stopped = run("in/", "-k", 2, "--labels", "few.csv", "-o", "out")
     assert stopped.exit_code == 130
     monkeypatch.chdir("/")
@@ -119,5 +120,5 @@ def test_a_data_set_wants_its_place(tmp_path: Path) -> None:
 def test_the_training_part_of_a_data_set_is_called_so(tmp_path: Path, monkeypatch, source, words) -> None:
     one = np.ones((1, 1), np.float32)
     found = Clustering(["0"], np.zeros(1, np.int64), one, one, [])
-    monkeypatch.setattr("pixelcluster.cluster.run.cluster_images", lambda *args, **options: found)
+    monkeypatch.setattr("pixelcluster.cluster.cluster_images.cluster_images", lambda *args, **options: found)
     assert words in run(source, "-o", tmp_path / "out").stdout

@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pixelcluster.cli.main import cli
-from pixelcluster.config import dump_config, load_config
+from pixelcluster.config_file import dump_config, load_config
 from tests.synthetic import settings
 
 

@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from pixelcluster.cli.main import cli
-from pixelcluster.estimator import PixelCluster
 from pixelcluster.io.label_map import read_label_file, read_label_map
+from pixelcluster.segmenting.estimator import PixelCluster
 from tests.synthetic import settings, textures
 
 

@@ -177,7 +177,7 @@ def test_windows_are_for_larger_rasters_and_other_bands(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.segmenting.estimator import PixelCluster
     from tests.synthetic import settings, textures
 
     path = tmp_path_factory.mktemp("model") / "model"

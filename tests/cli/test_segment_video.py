@@ -93,7 +93,7 @@ def test_choices_videos_do_not_have(clip: Path, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.segmenting.estimator import PixelCluster
     from tests.synthetic import settings
 
     path = tmp_path_factory.mktemp("model") / "model"

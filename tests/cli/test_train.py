@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from pixelcluster.cli.main import cli
-from pixelcluster.segmenting import train
+from pixelcluster.segmenting import train_folder
 from pixelcluster.stopping import Interrupted, StopSignals
 from pixelcluster.torture.samples import SETTINGS
 
@@ -30,7 +30,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
             model = SimpleNamespace(history=[], generator=SimpleNamespace(n_clusters=5))
             return SimpleNamespace(failures_=[], model_=model)
 
-        monkeypatch.setattr(train, name, keep)
+        monkeypatch.setattr(train_folder, name, keep)
     return seen
 
 
@@ -105,7 +105,7 @@ def test_a_stop_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch, number: int
     def stopped(*args: object, **options: object) -> None:
         raise Interrupted(number, "stopped, saved at step 5")
 
-    monkeypatch.setattr(train, "resume_folder", stopped)
+    monkeypatch.setattr(train_folder, "resume_folder", stopped)
     result = run("--resume", "model")
     assert (result.exit_code, result.stderr) == (code, "stopped, saved at step 5\n")
 

@@ -10,10 +10,10 @@ from sklearn.metrics import adjusted_rand_score
 
 from pixelcluster import clock
 from pixelcluster.cluster.fit import ImageFit
-from pixelcluster.cluster.fitting import fit_images
-from pixelcluster.cluster.images import from_array
 from pixelcluster.cluster.model import infer_images
+from pixelcluster.cluster.run import fit_images
 from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.cluster.to_tensor import from_array
 from pixelcluster.errors import PixelClusterError
 from tests.cluster.conftest import SIDE, planted
 

@@ -12,15 +12,15 @@ import pytest
 import torch
 
 from pixelcluster import clock
-from pixelcluster.cluster import fitting
-from pixelcluster.cluster.fitting import fit_images
-from pixelcluster.cluster.images import from_array
+from pixelcluster.cluster import run as fit_run
 from pixelcluster.cluster.model import ImageModel
+from pixelcluster.cluster.run import fit_images
 from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.cluster.to_tensor import from_array
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.resuming.snapshots import Snapshots, find, read_newest
 from pixelcluster.stopping import Interrupted, StopSignals
 from pixelcluster.torture.repeat import Watched, digest
-from pixelcluster.training.snapshots import Snapshots, find, read_newest
 from tests.cluster.conftest import SIDE, planted
 
 CPU = torch.device("cpu")
@@ -75,7 +75,7 @@ def test_a_signal_while_the_student_learns_ends_the_run_at_once(
 ) -> None:
     expected = everything(fit("graph"))
     snapshots = Snapshots(tmp_path / "c", every=1e9, caller={}, command="cluster")
-    monkeypatch.setattr(fitting, "fit_student", lambda *a, **k: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(fit_run, "fit_student", lambda *a, **k: signal.raise_signal(signal.SIGTERM))
     with StopSignals() as snapshots.stop, pytest.raises(Interrupted) as caught:
         fit("graph", snapshots)
     assert caught.value.exit_code == 143
@@ -101,7 +101,7 @@ def test_a_start_by_the_network_is_made_once(tmp_path: Path, monkeypatch: pytest
         def predict(self, pixels: np.ndarray) -> np.ndarray:
             return np.arange(len(pixels)) % 3
 
-    monkeypatch.setattr(fitting, "VariationalClustering", Network)
+    monkeypatch.setattr(fit_run, "VariationalClustering", Network)
     options = {"settings": settings(start="network", iterations=8)}
     stopped(tmp_path, at=1, **options)
     fit("graph", Watched(tmp_path, read_newest(tmp_path)), **options)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelcluster.config import RunConfig, parse_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import parse_config
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation import ablation
 from pixelcluster.evaluation.ablation import RememberedStack, VariantResult, run_ablation

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pixelcluster.config import parse_config
+from pixelcluster.config_file import parse_config
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation import bench_images, bench_memory, bench_process
 from pixelcluster.evaluation.bench_images import fast_section, fit_growth, scaling_section

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pixelcluster.config import RunConfig, parse_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import parse_config
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.variants import all_variants, choose_variants
 

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from pixelcluster.config import read_yaml
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.describe import describe
 from pixelcluster.io.label_map import read_label_map
 from pixelcluster.io.read import list_images, read_image
 from pixelcluster.io.scribbles import read_scribbles
+from pixelcluster.io.settings_yaml import read_yaml
 from pixelcluster.io.tiff_header import is_raster
 from pixelcluster.render.palette_file import read_palette
 from tests.rasters import planted, write_scene

@@ -43,10 +43,10 @@ class FakeModel:
 
 @pytest.fixture(autouse=True)
 def estimator(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("pixelcluster.estimator")
+    module = ModuleType("pixelcluster.segmenting.estimator")
     FakeModel.loads, FakeModel.predictions, FakeModel.fitted = [], [], []
     module.PixelCluster = FakeModel  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pixelcluster.estimator", module)
+    monkeypatch.setitem(sys.modules, "pixelcluster.segmenting.estimator", module)
 
 
 def test_a_model_is_loaded_once_for_all_images(photo: Callable[..., Path], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pixelcluster.sampling.noise import Streams
 from pixelcluster.segmenting import blend, chains, predict
 from pixelcluster.segmenting.blend import blended_rows
 from pixelcluster.segmenting.predict import label_image, predict_log_probabilities
-from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.run import fit_model
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from pixelcluster.config import ClusterSettings, dump_config, load_config, parse_config
+from pixelcluster.config import ClusterSettings
+from pixelcluster.config_file import dump_config, load_config, parse_config
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.estimator import PixelCluster
 from pixelcluster.segmenting import predict
+from pixelcluster.segmenting.estimator import PixelCluster
 from pixelcluster.segmenting.relabel import merge_clusters, name_clusters
 from tests.synthetic import settings, textures
 

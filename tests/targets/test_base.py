@@ -6,15 +6,8 @@ import torch
 from torch.nn import functional
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.targets.base import (
-    Moments,
-    cells_used,
-    common_scale,
-    grid_shape,
-    principal_components,
-    standardise,
-    to_grid,
-)
+from pixelcluster.targets.grid import cells_used, grid_shape, to_grid
+from pixelcluster.targets.linear_maps import Moments, common_scale, principal_components, standardise
 from pixelcluster.targets.rgb import RgbStack
 
 

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pixelcluster.config import dump_config
-from pixelcluster.estimator import PixelCluster
+from pixelcluster.config_file import dump_config
 from pixelcluster.io.label_map import read_label_map
+from pixelcluster.segmenting.estimator import PixelCluster
 from tests.synthetic import settings
 from tools.eval_coco_stuff import main
 

@@ -11,7 +11,7 @@ import tifffile
 from click.testing import CliRunner
 from PIL import Image
 
-from pixelcluster.config import dump_config
+from pixelcluster.config_file import dump_config
 from pixelcluster.io.label_map import read_label_map
 from tests.synthetic import settings
 

@@ -17,7 +17,7 @@ from pixelcluster.io import write
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.training import student
 from pixelcluster.training.checkpoint import load_model, save_model
-from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.run import fit_model
 from pixelcluster.training.student import Student
 from tests.synthetic import settings, textures
 

@@ -16,9 +16,9 @@ from safetensors.torch import load_file
 
 from pixelcluster import PixelCluster
 from pixelcluster.errors import PixelClusterWarning
+from pixelcluster.resuming.snapshots import find, read_newest
 from pixelcluster.torture.repeat import Watched
 from pixelcluster.training import distributed
-from pixelcluster.training.snapshots import find, read_newest
 from tests.synthetic import textures
 from tests.training.two_processes import RUNS, STOP_AT, fit, learned_encoder, parameters
 

@@ -11,8 +11,8 @@ import torch
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.training.fit import Fit
-from pixelcluster.training.fitting import best_fit
 from pixelcluster.training.refusals import NotFiniteError
+from pixelcluster.training.run import best_fit
 from tests.synthetic import cells, settings
 
 CPU = torch.device("cpu")

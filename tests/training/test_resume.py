@@ -10,14 +10,14 @@ import pytest
 import torch
 
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.resuming.snapshots import Snapshots, find, read_newest, remove
+from pixelcluster.resuming.state_file import read_state
 from pixelcluster.stopping import Interrupted
 from pixelcluster.torture.repeat import Watched, digest
 from pixelcluster.training.fit import Fit
-from pixelcluster.training.fitting import fit_model
 from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.refusals import NotFiniteError
-from pixelcluster.training.snapshots import Snapshots, find, read_newest, remove
-from pixelcluster.training.state_file import read_state
+from pixelcluster.training.run import fit_model
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")

@@ -5,7 +5,7 @@ import torch
 
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.training.checkpoint import load_model, save_model
-from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.run import fit_model
 from tests.synthetic import settings, textures
 
 

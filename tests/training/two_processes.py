@@ -15,13 +15,13 @@ from safetensors.torch import save_file
 
 from pixelcluster.config import StudentSettings
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.train import Training, train_folder
+from pixelcluster.resuming.snapshots import read_newest
+from pixelcluster.segmenting.train_folder import Training, train_folder
 from pixelcluster.stopping import Interrupted
 from pixelcluster.torture.repeat import Watched
 from pixelcluster.training import distributed
-from pixelcluster.training.fitting import fit_model
 from pixelcluster.training.lessons import Lessons
-from pixelcluster.training.snapshots import read_newest
+from pixelcluster.training.run import fit_model
 from pixelcluster.training.student import Student
 from tests.synthetic import settings, textures
 

@@ -9,7 +9,7 @@ import torch
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
-from pixelcluster.targets.base import cells_used
+from pixelcluster.targets.grid import cells_used
 from pixelcluster.variational.pixel import Explained, PixelSettings, PixelVariationalClustering, _displaced
 from tests.synthetic import textures
 

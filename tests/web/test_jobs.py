@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.progress import Glimpse, Watch
+from pixelcluster.segmenting.watch import Glimpse, Watch
 from pixelcluster.web.jobs import JobQueue, QueueFullError, Work
 from tests.web.conftest import Page
 

@@ -20,7 +20,7 @@ from torch.nn import functional
 
 from pixelcluster.baselines.per_pixel.loop import Batch, TrainedBaseline
 from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, STRIDE, WIDTH, Trunk, network_input
-from pixelcluster.targets.base import to_grid
+from pixelcluster.targets.grid import to_grid
 
 _LATENT = 8
 """Channels of z."""

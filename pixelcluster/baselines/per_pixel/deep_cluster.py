@@ -25,7 +25,7 @@ from pixelcluster.baselines.base import FloatImage, Mask
 from pixelcluster.baselines.per_pixel.features import cluster_features, feature_rows, nearness
 from pixelcluster.baselines.per_pixel.loop import Batch, Crops, TrainedBaseline, flip
 from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, WIDTH, Trunk, network_input
-from pixelcluster.targets.base import Moments
+from pixelcluster.targets.linear_maps import Moments
 
 _OVER = 10
 """Pseudo classes for one cluster."""

@@ -13,7 +13,7 @@ from pixelcluster.baselines.base import FloatImage, Mask
 from pixelcluster.baselines.per_pixel.kmeans import Rows, fit_kmeans
 from pixelcluster.baselines.per_pixel.loop import as_tensor
 from pixelcluster.baselines.per_pixel.network import STRIDE
-from pixelcluster.targets.base import cells_used
+from pixelcluster.targets.grid import cells_used
 
 
 def cluster_features(

@@ -19,7 +19,7 @@ from pixelcluster.data.crops import random_crop
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.seeding import seeded
-from pixelcluster.targets.base import to_grid
+from pixelcluster.targets.grid import to_grid
 
 Network = TypeVar("Network", bound=nn.Module)
 

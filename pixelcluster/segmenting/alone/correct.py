@@ -15,7 +15,7 @@ from pixelcluster.segmenting.alone.guided import Marks, count_votes, loss_to_own
 from pixelcluster.segmenting.alone.heads import fit_heads
 from pixelcluster.segmenting.alone.hierarchy import Int, likelihood_loss, region_statistics
 from pixelcluster.segmenting.alone.pixel_field import grow_to_pixels, map_labels
-from pixelcluster.segmenting.progress import Glimpse, Watch
+from pixelcluster.segmenting.watch import Glimpse, Watch
 
 
 def correct_image(
@@ -28,7 +28,7 @@ def correct_image(
         before: (H, W) ids of the earlier result.
         marks: (H, W) known ids, new ones among them, -1 elsewhere; at least one pixel is known.
         seed: of the texture dictionary, as of the earlier result.
-        progress: is told of every stage (`segmenting.progress`).
+        progress: is told of every stage (`segmenting.watch`).
 
     Returns:
         (H, W) int32 ids; every id keeps its meaning, and marked pixels have theirs.

@@ -36,7 +36,7 @@ from pixelcluster.segmenting.alone.pixel_field import (
     map_labels,
 )
 from pixelcluster.segmenting.colours import count_colours
-from pixelcluster.segmenting.progress import Glimpse, Watch
+from pixelcluster.segmenting.watch import Glimpse, Watch
 
 Labels = NDArray[np.int32]
 

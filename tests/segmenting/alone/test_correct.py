@@ -5,7 +5,7 @@ import pytest
 
 from pixelcluster.segmenting.alone.correct import correct_image
 from pixelcluster.segmenting.alone.single import segment_image
-from pixelcluster.segmenting.progress import Glimpse
+from pixelcluster.segmenting.watch import Glimpse
 from tests.segmenting.conftest import strokes
 
 CAR, OTHER = (slice(60, 90), slice(20, 60)), (slice(70, 100), slice(120, 170))

@@ -25,7 +25,7 @@ from pixelcluster.segmenting.alone.hierarchy import head_residual, merge_regions
 from pixelcluster.segmenting.alone.linking import link_clusters, split_clusters
 from pixelcluster.segmenting.alone.pixel_field import label_probabilities, map_labels
 from pixelcluster.segmenting.alone.single import find_clusters, segment_image
-from pixelcluster.segmenting.progress import Glimpse
+from pixelcluster.segmenting.watch import Glimpse
 
 
 def agreement(labels: np.ndarray, truth: np.ndarray) -> float:

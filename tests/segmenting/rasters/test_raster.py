@@ -14,7 +14,7 @@ from pixelcluster.segmenting.rasters import outputs as outputs_module
 from pixelcluster.segmenting.rasters import raster as raster_module
 from pixelcluster.segmenting.rasters.outputs import write_raster_outputs
 from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
-from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.run import fit_model
 from tests.rasters import planted, write_scene
 from tests.segmenting.test_predict import Half
 from tests.synthetic import settings, textures

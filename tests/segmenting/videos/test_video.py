@@ -23,7 +23,7 @@ from pixelcluster.segmenting.videos.video import (
     label_with_model,
     write_video_outputs,
 )
-from pixelcluster.training.fitting import fit_model
+from pixelcluster.training.run import fit_model
 from tests.synthetic import settings
 from tests.videos import write_video
 

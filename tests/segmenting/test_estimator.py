@@ -12,12 +12,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pixelcluster.cli.main import cli
-from pixelcluster.config import RunConfig, dump_config
+from pixelcluster.config import RunConfig
+from pixelcluster.config_file import dump_config
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
-from pixelcluster.estimator import PixelCluster
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.api import one_image_settings, segment
+from pixelcluster.segmenting.estimator import PixelCluster
 from tests.synthetic import settings, textures
 
 

@@ -15,10 +15,10 @@ from PIL import Image
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import read_image
+from pixelcluster.resuming.snapshots import Snapshots
 from pixelcluster.segmenting.segmentation import Segmentation
-from pixelcluster.segmenting.train import Keeping, Training, resume_folder, train_folder
+from pixelcluster.segmenting.train_folder import Keeping, Training, resume_folder, train_folder
 from pixelcluster.stopping import Interrupted, StopSignals
-from pixelcluster.training.snapshots import Snapshots
 
 
 class FakeModel:
@@ -58,9 +58,9 @@ class FakeModel:
 @pytest.fixture(autouse=True)
 def fake_estimator(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeModel, "during", None)
-    module = ModuleType("pixelcluster.estimator")
+    module = ModuleType("pixelcluster.segmenting.estimator")
     module.PixelCluster = FakeModel  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "pixelcluster.estimator", module)
+    monkeypatch.setitem(sys.modules, "pixelcluster.segmenting.estimator", module)
 
 
 def test_choices_reach_the_model_and_samples_are_drawn(photo: Callable[[str], Path], tmp_path: Path) -> None:

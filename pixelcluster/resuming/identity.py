@@ -14,8 +14,8 @@ from pydantic import BaseModel
 from torch import Tensor
 
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.resuming.state_file import State
 from pixelcluster.training import distributed
-from pixelcluster.training.state_file import State
 
 
 def identity(config: BaseModel, seed: int, images: Tensor) -> State:

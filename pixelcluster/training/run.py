@@ -15,18 +15,19 @@ from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.progress import Progress
-from pixelcluster.targets.base import TargetStack, cells_used, to_grid
+from pixelcluster.resuming.identity import check_same_run, fingerprints, of_checkpoint
+from pixelcluster.resuming.snapshots import Snapshots
+from pixelcluster.resuming.state_file import State
+from pixelcluster.targets.base import TargetStack
+from pixelcluster.targets.grid import cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training import distributed
 from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Fit
-from pixelcluster.training.identity import check_same_run, fingerprints, of_checkpoint
 from pixelcluster.training.model import TrainedModel, student_start
 from pixelcluster.training.refusals import NotFiniteError
 from pixelcluster.training.restarts import Restarts, best_of
 from pixelcluster.training.run_state import Run, restore_run, run_state
-from pixelcluster.training.snapshots import Snapshots
-from pixelcluster.training.state_file import State
 
 _STACK_SHARE = 0.4
 """Of a limited time, for a target stack that learns by steps; others take what they need."""

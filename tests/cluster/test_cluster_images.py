@@ -13,8 +13,8 @@ from PIL import Image
 
 import pixelcluster.cluster.settings as settings_module
 from pixelcluster.cli.main import cli
-from pixelcluster.cluster.inputs import read_labels
 from pixelcluster.cluster.settings import ImageSettings
+from pixelcluster.cluster.source import read_labels
 from pixelcluster.errors import PixelClusterError
 from tests.cluster.conftest import planted
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
 from pixelcluster.io.write import make_folder, remove_temporaries
+from pixelcluster.resuming.state_file import State, read_state, write_state
 from pixelcluster.stopping import Interrupted, StopSignals
 from pixelcluster.training import distributed
-from pixelcluster.training.state_file import State, read_state, write_state
 
 KEPT = 3
 _NAME = re.compile(r"step-(\d+)\.safetensors")

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from pixelcluster.cluster.images import from_array, from_files, from_rows, row_format, squared
+from pixelcluster.cluster.to_tensor import from_array, from_files, from_rows, row_format, squared
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 
 

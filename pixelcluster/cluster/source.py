@@ -68,7 +68,7 @@ def read_input(given: Given, side: int) -> tuple[Tensor, list[str], list[tuple[P
     Raises:
         PixelClusterError: nothing of the kind, or no image.
     """
-    from pixelcluster.cluster.images import from_array, from_files
+    from pixelcluster.cluster.to_tensor import from_array, from_files
 
     source, root = given.source, given.root
     if of_a_set(source, root):

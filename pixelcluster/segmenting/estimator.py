@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from pixelcluster import clock
 from pixelcluster.arguments import check_mode, check_n_clusters, check_seed
-from pixelcluster.config import ClusterSettings, RunConfig, load_config
+from pixelcluster.config import ClusterSettings, RunConfig
+from pixelcluster.config_file import load_config
 from pixelcluster.data.folder import limit_side, read_images
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
@@ -22,14 +23,14 @@ from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.io.scribbles import check_whole, read_scribbles
 from pixelcluster.progress import Progress
+from pixelcluster.resuming.snapshots import Snapshots
 from pixelcluster.segmenting.predict import Mode, label_image
-from pixelcluster.segmenting.progress import Watch
 from pixelcluster.segmenting.relabel import current_ids
 from pixelcluster.segmenting.segmentation import Segmentation
+from pixelcluster.segmenting.watch import Watch
 from pixelcluster.training.checkpoint import load_model, save_model
-from pixelcluster.training.fitting import fit_model
 from pixelcluster.training.model import TrainedModel
-from pixelcluster.training.snapshots import Snapshots
+from pixelcluster.training.run import fit_model
 
 Images = str | Path | Sequence[ImageLike]
 
@@ -85,7 +86,7 @@ class PixelCluster:
             masks: (H, W) bool an image; False: the pixel plays no part. For sequences only.
             minutes: stop after about this long.
             progress: see `pixelcluster.progress`.
-            snapshots: checkpoints of this fit, see `training.snapshots`.
+            snapshots: checkpoints of this fit, see `resuming.snapshots`.
 
         Returns:
             The model itself.
@@ -128,7 +129,7 @@ class PixelCluster:
             probabilities: also return probabilities and entropy.
             scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`),
                 or (H, W) integers, -1 unknown. Always by the chains.
-            progress: is shown the chains after every round (`segmenting.progress`).
+            progress: is shown the chains after every round (`segmenting.watch`).
 
         Returns:
             The segmentation at the size of the image.

@@ -10,7 +10,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.predict import label_image
 from pixelcluster.training.fit import Fit
-from pixelcluster.training.fitting import fit_model, prepare
+from pixelcluster.training.run import fit_model, prepare
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")

@@ -21,8 +21,8 @@ from pixelcluster.render.grid import contact_sheet
 from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
 
 if TYPE_CHECKING:
-    from pixelcluster.estimator import PixelCluster
-    from pixelcluster.training.snapshots import Snapshots
+    from pixelcluster.resuming.snapshots import Snapshots
+    from pixelcluster.segmenting.estimator import PixelCluster
 
 N_SAMPLES = 12
 
@@ -80,9 +80,9 @@ def train_folder(
     images = _images(folder)
     make_folder(output)  # before the hours of training: a read-only disk is found out now
 
-    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.resuming.snapshots import Snapshots, remove
+    from pixelcluster.segmenting.estimator import PixelCluster
     from pixelcluster.training.distributed import leads
-    from pixelcluster.training.snapshots import Snapshots, remove
 
     if leads():
         remove(output / CHECKPOINTS)
@@ -128,11 +128,11 @@ def resume_folder(
         PixelClusterError: no checkpoint, or other images than the run was begun with.
         Interrupted: a signal came; the run is saved.
     """
-    from pixelcluster.config import parse_config
-    from pixelcluster.estimator import PixelCluster
+    from pixelcluster.config_file import parse_config
+    from pixelcluster.resuming.identity import of_checkpoint
+    from pixelcluster.resuming.snapshots import Snapshots, read_newest
+    from pixelcluster.segmenting.estimator import PixelCluster
     from pixelcluster.training.distributed import of_lead
-    from pixelcluster.training.identity import of_checkpoint
-    from pixelcluster.training.snapshots import Snapshots, read_newest
 
     state = of_lead(lambda: read_newest(output / CHECKPOINTS))
     keeping = keeping or Keeping()
@@ -170,8 +170,8 @@ def _finish(
     progress: Progress | None,
 ) -> PixelCluster:
     """Fit, write the model, delete the checkpoints, draw samples."""
+    from pixelcluster.resuming.snapshots import remove
     from pixelcluster.training.distributed import leads
-    from pixelcluster.training.snapshots import remove
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "left out", PixelClusterWarning)  # the caller has `failures_`

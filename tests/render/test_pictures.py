@@ -10,8 +10,8 @@ from PIL import Image
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.label_map import encode_label_map, palette_with_ids
-from pixelcluster.render.export import Look, colourise, export_pictures, matching_image
 from pixelcluster.render.palette import categorical
+from pixelcluster.render.pictures import Look, colourise, export_pictures, matching_image
 
 IDS = np.array([[0, 1, 2], [2, 1, 0]], dtype=np.int32)
 
