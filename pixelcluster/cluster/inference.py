@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from pixelcluster.cluster.joint import ImageGenerator, log_evidence, log_joint, tempered_sigma
+from pixelcluster.cluster.joint import ImageGenerator, laplace_evidence, log_joint, tempered_sigma
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
@@ -17,7 +17,7 @@ from pixelcluster.sampling import langevin
 from pixelcluster.sampling.noise import Streams
 
 _READ = 500
-"""Images read at a time."""
+"""Images inferred at a time."""
 
 
 def infer_evidence(
@@ -31,11 +31,11 @@ def infer_evidence(
 ) -> tuple[Tensor, Tensor]:
     """Return log p(x | y = k), (N, K), and the chains, (N, K, d), of images (N, C, S, S) uint8.
 
-    The chains start at the recognition network's mean and move at temperature 0: the Laplace term of the
-    evidence is for the mode.
+    The chains start at the recognition network's mean and climb at temperature 0 to the mode, where
+    Laplace's approximation holds.
 
     Raises:
-        PixelClusterError: evidence that is not finite, of which a label would be made up.
+        PixelClusterError: evidence that is not finite; a label made of it would mean nothing.
     """
     sigma = tempered_sigma(settings.sigma, settings.generator_side)
     evidence, latents = [], []
@@ -57,7 +57,7 @@ def infer_evidence(
         )
         z = state.position
         with torch.no_grad():
-            evidence.append(log_evidence(generator, x, z, stated, sigma).cpu())
+            evidence.append(laplace_evidence(generator, x, z, stated, sigma).cpu())
         if not evidence[-1].isfinite().all():
             raise PixelClusterError("the generator's evidence is not finite; fit the model again")
         latents.append(z.cpu())

@@ -1,6 +1,6 @@
 """The log joint of the 1 x 1 case, for all clusters at once, and what Gibbs is given of it.
 
-With a z-chain a cluster the state is (y, z_1..z_K): the product space of Carlin and Chib, in which the
+With one z-chain per cluster the state is (y, z_1..z_K): the product space of Carlin and Chib, in which the
 chains of the clusters an image is not in follow their own posterior p(z_k | x, y = k). Given y no chain
 depends on it, so
 
@@ -68,7 +68,7 @@ class ImageGenerator(Protocol):
         """Return G(z_k, k), (B, K, C, R, R), from z (B, K, d)."""
 
     def select(self, kept: Tensor) -> ImageGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True alone."""
+        """Return a generator of the clusters where kept (K,) bool is True only."""
 
     def unlock(self, *, warp: bool, appearance: bool) -> None:
         """Switch parts of z on or off."""
@@ -106,8 +106,8 @@ def log_joint(
 def log_evidence(generator: ImageGenerator, x: Tensor, z: Tensor, stated: Gaussian, sigma: float) -> Tensor:
     """Return log p(x, z_k | k) - log q(z_k | x, k) up to a constant, (B, K), nats: what Gibbs compares.
 
-    Where q is the posterior it is log p(x | k) whatever z is; where z is at the mean, Laplace's
-    approximation.
+    Where q is the posterior it is log p(x | k) whatever z is; for z drawn from it, see `laplace_evidence` for
+    its mode.
 
     Args:
         generator: G.
@@ -118,6 +118,25 @@ def log_evidence(generator: ImageGenerator, x: Tensor, z: Tensor, stated: Gaussi
     """
     ratio = stated.log_scale + (stated.standardised(z).square() - z.square()) / 2
     values: Tensor = log_likelihoods(generator, x, z, sigma) + ratio.sum(2)
+    return values
+
+
+def laplace_evidence(
+    generator: ImageGenerator, x: Tensor, z: Tensor, stated: Gaussian, sigma: float
+) -> Tensor:
+    """Return Laplace's approximation of log p(x | k) up to a constant, (B, K), nats.
+
+    The scales are those that q states. A mode away from q's mean is no less likely for it, so that q's own
+    density at z, which `log_evidence` divides by, has no place here.
+
+    Args:
+        generator: G.
+        x: (B, C, R, R).
+        z: (B, K, d), the modes of p(z_k | x, k).
+        stated: q, the recognition network's.
+        sigma: standard deviation of the noise.
+    """
+    values: Tensor = log_likelihoods(generator, x, z, sigma) + (stated.log_scale - z.square() / 2).sum(2)
     return values
 
 

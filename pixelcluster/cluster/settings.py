@@ -35,19 +35,19 @@ class ImageSettings(BaseModel):
     """graph: a partition of the graph of images. Without any graph, at the start and later - network:
     `variational`'s network, from random weights; random: the paper's, each template is a random image."""
     side: Annotated[int, Field(ge=8, le=96)] = 28
-    """Images are brought to this many pixels a side."""
+    """Images are brought to this many pixels per side."""
     generator: Literal["transform", "deconvolutional"] = "transform"
     generator_side: Annotated[int, Field(ge=4, le=96)] = 14
     """Side of the images the generator explains."""
     n_factors: Annotated[int, Field(ge=0, le=256)] = 8
-    """Appearance factors a cluster."""
+    """Appearance factors per cluster."""
     chains: Literal["per_cluster", "shared"] = "per_cluster"
-    """per_cluster: a z-chain a cluster (product space); shared: one z, the paper's."""
+    """per_cluster: one z-chain per cluster (product space); shared: one z, the paper's."""
     sigma: PositiveFloat = 0.3
-    """Standard deviation of the noise, images in [0, 1], at 14 pixels a side; larger sides are tempered."""
+    """Standard deviation of the noise, images in [0, 1], at 14 pixels per side; larger sides are tempered."""
     langevin_steps: Annotated[int, Field(ge=0)] = 1
-    """Steps on z a visit."""
-    inference_steps: Annotated[int, Field(ge=0)] = 5
+    """Steps on z per visit."""
+    inference_steps: Annotated[int, Field(ge=0)] = 10
     """Steps on z when a new image is read."""
     step_size: PositiveFloat = 0.3
     """In units of the variance that the recognition network states."""
