@@ -22,6 +22,7 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.ablation import VariantResult, run_ablation
 from pixelcluster.evaluation.ablation_report import langevin_points, markdown_table, summarise
 from pixelcluster.evaluation.curves import draw_steps
+from pixelcluster.evaluation.options import whole_numbers
 from pixelcluster.evaluation.per_pixel import select
 from pixelcluster.evaluation.variants import choose_variants
 from pixelcluster.io.write import atomic_write, check_writable
@@ -51,16 +52,32 @@ def main(
     curve: Path | None,
 ) -> None:
     """Fit and score variants of a configuration; print a Markdown table of their differences to it."""
+    try:
+        run(root, int(classes), config_file, part, seeds, variants, json_file, markdown, curve)
+    except PixelClusterError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+def run(
+    root: Path,
+    classes: int,
+    config_file: Path,
+    part: str,
+    seeds: str,
+    variants: str,
+    json_file: Path | None,
+    markdown: Path | None,
+    curve: Path | None,
+) -> None:
+    """Check everything, then fit, score and write."""
     for path in filter(None, (json_file, markdown, curve)):
         check_writable(path, overwrite=True)
     config = load_config(config_file)
     chosen = choose_variants(config, [name.strip() for name in variants.split(",") if name.strip()])
-    try:
-        numbers = [int(seed) for seed in seeds.split(",")]
-    except ValueError as error:
-        raise PixelClusterError(f"--seeds is {seeds!r}; wanted whole numbers such as 0,1,2") from error
-    items = select(CocoStuff(root, int(classes), min_coverage=0.01), part)
-    setting = {"classes": int(classes), "part": part, "n_images": len(items), "seeds": numbers}
+    numbers = whole_numbers(seeds)
+    items = select(CocoStuff(root, classes, min_coverage=0.01), part)
+    setting = {"classes": classes, "part": part, "n_images": len(items), "seeds": numbers}
     setting["config"] = config.model_dump(mode="json")
 
     def keep(results: Sequence[VariantResult], line: str) -> None:
@@ -72,7 +89,7 @@ def main(
 
     with live_line() as show:
         results = run_ablation(
-            items, config, chosen, n_classes=int(classes), seeds=numbers, progress=show, report=keep
+            items, config, chosen, n_classes=classes, seeds=numbers, progress=show, report=keep
         )
     click.echo(markdown_table(results), nl=False)
     if curve is not None:
@@ -88,8 +105,4 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except PixelClusterError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    main()

@@ -12,7 +12,7 @@ import click
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.qualitative import qualitative_figure, spread_over
-from pixelcluster.evaluation.scoreboard import fit_per_pixel, load_items
+from pixelcluster.evaluation.scoreboard_run import check_methods, fit_per_pixel, is_image_level, open_labelled
 from pixelcluster.io.write import atomic_write, check_writable
 
 
@@ -39,14 +39,19 @@ def main(
     try:
         check_writable(output, overwrite=overwrite)
         name, _, path = data.partition("=")
-        items, class_names = load_items(name, Path(path))
+        if is_image_level(name):
+            raise PixelClusterError(f"{name} has no label maps; wanted a per-pixel set or a labelled folder")
+        names = methods.split(",")
+        check_methods(names, [name])
+        dataset = open_labelled(name, Path(path))
+        items, n_classes = [dataset[index] for index in range(len(dataset))], len(dataset.class_names)
         found = {}
-        for method in methods.split(","):
+        for method in names:
             report, maps = fit_per_pixel(
-                method, items, n_classes=len(class_names), seed=seed, minutes=budget_minutes, device=device
+                method, items, n_classes=n_classes, seed=seed, minutes=budget_minutes, device=device
             )
             found[f"{Path(method).stem} {report['acc']:.1f}"] = maps
-        picture = qualitative_figure(items, found, len(class_names), spread_over(items, count))
+        picture = qualitative_figure(items, found, n_classes, spread_over(items, count))
         with atomic_write(output, overwrite=overwrite) as temporary:
             picture.save(temporary, "PNG")
     except PixelClusterError as error:

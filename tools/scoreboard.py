@@ -14,8 +14,10 @@ import click
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.options import whole_numbers
-from pixelcluster.evaluation.scoreboard import is_image_level, markdown, read_entries, run_all
+from pixelcluster.evaluation.scoreboard import run_all
 from pixelcluster.evaluation.scoreboard_chart import draw_chart
+from pixelcluster.evaluation.scoreboard_run import is_image_level
+from pixelcluster.evaluation.scoreboard_table import markdown, read_entries
 from pixelcluster.io.write import atomic_write
 
 
@@ -44,23 +46,29 @@ from pixelcluster.io.write import atomic_write
 def main(
     sources: tuple[str, ...], methods: str, budget_minutes: float, seeds: str, out: Path, device: str
 ) -> None:
-    """Run methods on data sets and write scoreboard.json, scoreboard.md and scoreboard.png."""
+    """Run methods on data sets and write scoreboard.json, scoreboard.md and scoreboard.png.
+
+    They hold the runs this call names. Runs that are in the folder already are not repeated, so a board that
+    grows is called with all its methods and seeds.
+    """
     try:
         data = dict(_source(text) for text in sources)
-        names = methods.split(",")
-        run_all(
-            data, names, whole_numbers(seeds), out, minutes=budget_minutes, device=device,
+        board = run_all(
+            data, methods.split(","), whole_numbers(seeds), out, minutes=budget_minutes, device=device,
             tell=lambda line: click.echo(line, err=True),
         )  # fmt: skip
-        entries = read_entries(out)
+        entries = read_entries(board.files)
+        if not entries:
+            raise PixelClusterError("no run succeeded; the lines above say why")
         with atomic_write(out / "scoreboard.json", overwrite=True) as temporary:
             temporary.write_text(json.dumps([asdict(entry) for entry in entries], indent=2), encoding="utf-8")
         with atomic_write(out / "scoreboard.md", overwrite=True) as temporary:
             temporary.write_text(markdown(entries), encoding="utf-8")
-        stems = [Path(name).stem for name in names if name.endswith(".yaml")]
         with atomic_write(out / "scoreboard.png", overwrite=True) as temporary:
-            draw_chart(entries, temporary, stems)
+            draw_chart(entries, temporary)
         click.echo(markdown(entries))
+        if board.failures:
+            raise PixelClusterError(f"{len(board.failures)} runs failed; the lines above say why")
     except PixelClusterError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""The interface of the methods to compare with, and what their fits share."""
+"""The interface of the methods to compare with."""
 
 from __future__ import annotations
 
@@ -11,14 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pixelcluster.arguments import check_seed
-from pixelcluster.errors import PixelClusterError
 
 FloatImage = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 LabelMap = npt.NDArray[np.int32]
-CHANNELS = (3, 4)
-"""Of an image: RGB, or RGB and infrared."""
-Self = TypeVar("Self", bound="PerImageBaseline")
+Self = TypeVar("Self", bound="Baseline")
 
 
 @dataclass(eq=False)
@@ -42,18 +39,24 @@ class Baseline(ABC):
         check_seed(self.seed)
 
     @abstractmethod
-    def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Baseline:
+    def fit(self: Self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Self:
         """Learn from images without labels and return the method itself.
 
         Args:
             images: (H, W, 3) float32 RGB in [0, 1], or (H, W, 4) RGB and infrared; sizes may differ. Methods
                 made for colour leave infrared out, see `colour`.
-            masks: one (H, W) bool an image, False where a pixel must not be used; None uses all.
+            masks: one (H, W) bool an image, False where a pixel enters neither an objective nor a statistic;
+                networks see it all the same, as the surroundings of others. None uses all pixels.
         """
 
     @abstractmethod
-    def predict(self, image: FloatImage) -> LabelMap:
-        """Return the label map (H, W) int32 of one image."""
+    def predict(self, image: FloatImage, mask: Mask | None = None) -> LabelMap:
+        """Return the label map (H, W) int32 of one image; every pixel gets a label.
+
+        Args:
+            image: as in the fit.
+            mask: (H, W) bool, as in the fit, for methods that pool over an image; others have no use for it.
+        """
 
 
 class PerImageBaseline(Baseline):
@@ -67,46 +70,3 @@ class PerImageBaseline(Baseline):
 def colour(image: FloatImage) -> FloatImage:
     """Return the first three channels: all that methods for colour (SIFT, pretrained encoders) can take."""
     return np.ascontiguousarray(image[..., :3])
-
-
-def check_channels(images: Sequence[FloatImage], wanted: Sequence[int] = CHANNELS) -> None:
-    """Refuse images that do not all have the same number of channels, one of `wanted`.
-
-    Raises:
-        PixelClusterError: what was got and what was wanted.
-    """
-    found = sorted({image.shape[2] for image in images})
-    if len(found) > 1 or not set(found) <= set(wanted):
-        raise PixelClusterError(
-            f"images have {' and '.join(map(str, found))} channels, wanted {' or '.join(map(str, wanted))}, "
-            "the same for all: RGB (3), or RGB and infrared (4)"
-        )
-
-
-def filled(images: Sequence[FloatImage], masks: Sequence[Mask] | None) -> list[tuple[FloatImage, Mask]]:
-    """Return the images to learn from, masked pixels in the mean colour of the others.
-
-    So that windows across a mask's border learn nothing about what is masked.
-
-    Args:
-        images: (H, W, C) float32, C as `CHANNELS` and the same for all.
-        masks: one (H, W) bool an image, or None for all pixels.
-
-    Returns:
-        (image, mask) of every image that has an unmasked pixel.
-
-    Raises:
-        PixelClusterError: as many masks as images are wanted and not given, other channels, or no pixel is
-            left.
-    """
-    check_channels(images)
-    if masks is not None and len(masks) != len(images):
-        raise PixelClusterError(f"{len(masks)} masks for {len(images)} images; give one an image, or none")
-    kept = []
-    for index, image in enumerate(images):
-        mask = np.ones(image.shape[:2], dtype=np.bool_) if masks is None else masks[index]
-        if mask.any():
-            kept.append((np.where(mask[..., None], image, image[mask].mean(axis=0)), mask))
-    if not kept:
-        raise PixelClusterError("no usable pixel to learn from; give at least one image with unmasked pixels")
-    return kept

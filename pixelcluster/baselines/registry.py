@@ -9,11 +9,12 @@ from pixelcluster.errors import PixelClusterError
 
 
 class Method(NamedTuple):
-    """Class name in the module `baselines/<name>.py`, what it learns from, and its paper."""
+    """Class name, what it learns from, its paper, and its module where it is not `baselines/<name>.py`."""
 
     class_name: str
     regime: Literal["from scratch", "pretrained"]
     paper: str
+    module: str = ""
 
 
 METHODS: dict[str, Method] = {
@@ -26,6 +27,9 @@ METHODS: dict[str, Method] = {
     "per_pixel/infoseg": Method("InfoSeg", "from scratch", "Harb and Knoebelreiter 2021"),
     "per_pixel/encoder_kmeans": Method("EncoderKMeans", "pretrained", "Cho et al. 2021"),
     "per_pixel/stego": Method("Stego", "pretrained", "Hamilton et al. 2022"),
+    "per_pixel/variational": Method(
+        "PixelVariationalClustering", "from scratch", "Prasad et al. 2020", "pixelcluster.variational.pixel"
+    ),
     "per_image/kmeans": Method("LabKMeans", "from scratch", "Lloyd 1982"),
     "per_image/felzenszwalb": Method("Felzenszwalb", "from scratch", "Felzenszwalb and Huttenlocher 2004"),
     "per_image/slic": Method("SlicMerge", "from scratch", "Achanta et al. 2012"),
@@ -38,6 +42,9 @@ METHODS: dict[str, Method] = {
     "image_level/cvae": Method("Cvae", "from scratch", "Kingma et al. 2014"),
     "image_level/iic": Method("Iic", "from scratch", "Ji et al. 2019"),
     "image_level/hashgan": Method("HashGan", "from scratch", "Ghasedi Dizaji et al. 2018"),
+    "image_level/variational": Method(
+        "VariationalClustering", "from scratch", "Prasad et al. 2020", "pixelcluster.variational.image"
+    ),
 }
 
 
@@ -45,5 +52,6 @@ def load_method(name: str) -> Any:
     """Return the class of a method; construct it with `(n_clusters, seed=, device=, minutes=)`."""
     if name not in METHODS:
         raise PixelClusterError(f"unknown method {name!r}; choose from {', '.join(METHODS)}")
-    module = import_module(f"pixelcluster.baselines.{name.replace('/', '.')}")
-    return getattr(module, METHODS[name].class_name)
+    method = METHODS[name]
+    module = import_module(method.module or f"pixelcluster.baselines.{name.replace('/', '.')}")
+    return getattr(module, method.class_name)

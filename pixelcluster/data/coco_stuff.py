@@ -2,6 +2,8 @@
 
 Source: Caesar, Uijlings, Ferrari, COCO-Stuff, CVPR 2018 (labels); Ji, Henriques, Vedaldi, Invariant
 information clustering, ICCV 2019 (classes, image lists, preprocessing: shrink 0.33, centre crop of 128 px).
+
+Deviation: methods train on the centre crops too, where the protocol crops the shrunk images at random.
 """
 
 from __future__ import annotations
@@ -167,13 +169,7 @@ class CocoStuff:
         return len(self.stems)
 
     def __getitem__(self, index: int) -> LabelledImage:
-        """Return the image at `index` as it is scored: shrunk, centre-cropped, padded."""
-        image, labels = self.shrunk(index)
-        label = centre_crop(labels, CROP, IGNORE)
-        return LabelledImage(self.stems[index], centre_crop(image, CROP, 0), label, label != IGNORE)
-
-    def shrunk(self, index: int) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-        """Return the shrunk image (h, w, 3) float32 and class ids (h, w) before cropping, for random crops.
+        """Return the image at `index` as it is scored: shrunk, centre-cropped, padded.
 
         Raises:
             PixelClusterError: a file is unreadable or the sizes of image and label differ.
@@ -181,7 +177,9 @@ class CocoStuff:
         image_path, label_path = self._pairs[self.stems[index]]
         image, fine = read_image(image_path), _read_fine(label_path)
         same_size(image, fine, label_path)
-        return shrink_image(image, SHRINK), self._classes(fine)
+        crop = centre_crop(shrink_image(image, SHRINK), CROP, 0)
+        label = centre_crop(self._classes(fine), CROP, IGNORE)
+        return LabelledImage(self.stems[index], crop, label, label != IGNORE)
 
     def _classes(self, fine: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """Map before any crop: padding is never scored, even where unlabelled pixels are."""

@@ -62,4 +62,6 @@ def _labels(values: NDArray[np.generic] | None, what: str) -> Labels | None:
         return None
     if values.dtype.kind not in "iu":
         raise PixelClusterError(f"{what}: labels are {values.dtype}, wanted integers")
+    if not values.size:
+        raise PixelClusterError(f"{what}: no labels, wanted one an image; leave the array out where none is")
     return values.reshape(-1).astype(np.int64)

@@ -2,6 +2,9 @@
 
 Source: ISPRS 2D semantic labelling benchmark (38 tiles of 6000 x 6000 px at 5 cm); preprocessing and the
 three merged classes of Ji, Henriques, Vedaldi, Invariant information clustering, ICCV 2019.
+
+Deviations: rivals train on windows of 128 px of the patches, where the protocol trains on whole patches.
+Files without infrared are read as RGB, and rivals then see and jitter them as they do COCO-Stuff.
 """
 
 from __future__ import annotations

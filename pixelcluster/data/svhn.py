@@ -56,17 +56,25 @@ def read_digits(path: Path) -> tuple[Images, Labels]:
         Images (N, 32, 32, 3) uint8 and labels (N,) int64 in 0..9.
 
     Raises:
-        PixelClusterError: unreadable, or X or y is missing or has another shape.
+        PixelClusterError: unreadable, or X or y is missing or has another shape or type.
     """
     try:
         content = loadmat(path, variable_names=["X", "y"])
     except (OSError, ValueError, TypeError, NotImplementedError, MatReadError, zlib.error) as error:
         raise PixelClusterError(f"{show_path(path)}: cannot be read as a .mat file ({error})") from error
     images, labels = content.get("X"), content.get("y")
-    if images is None or labels is None or images.ndim != 4 or images.shape[:3] != (32, 32, 3):
-        found = ", ".join(f"{key} {content[key].shape}" for key in ("X", "y") if key in content) or "neither"
+    if (
+        images is None
+        or labels is None
+        or images.ndim != 4
+        or images.shape[:3] != (32, 32, 3)
+        or images.dtype != np.uint8
+    ):
+        known = {key: content[key] for key in ("X", "y") if key in content}
+        found = ", ".join(f"{key} {own.shape} {own.dtype}" for key, own in known.items()) or "neither"
         raise PixelClusterError(
-            f"{show_path(path)}: wanted X (32, 32, 3, N) and y (N, 1) of the cropped digits, found {found}"
+            f"{show_path(path)}: wanted X (32, 32, 3, N) uint8 and y (N, 1) of the cropped digits, "
+            f"found {found}"
         )
     digits = labels.reshape(-1).astype(np.int64)
-    return np.ascontiguousarray(images.transpose(3, 0, 1, 2), np.uint8), np.where(digits == 10, 0, digits)
+    return np.ascontiguousarray(images.transpose(3, 0, 1, 2)), np.where(digits == 10, 0, digits)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from pixelcluster.arguments import Mode
 from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import LabelledImage
 from pixelcluster.device import choose_device
@@ -22,7 +23,6 @@ from pixelcluster.evaluation.per_pixel import predict_labels, score, working_ite
 from pixelcluster.evaluation.variants import Variant
 from pixelcluster.progress import Progress
 from pixelcluster.segmenting.estimator import PixelCluster
-from pixelcluster.segmenting.predict import Mode
 from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training.build import TrainingImage

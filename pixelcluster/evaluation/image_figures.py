@@ -43,8 +43,13 @@ def accuracy_by_steps(
         tell: called with a line a fit.
 
     Returns:
-        steps, seed, acc (percent, test images) and seconds of each fit.
+        steps, seed and acc (percent, test images) of each fit.
+
+    Raises:
+        PixelClusterError: the test images have no labels.
     """
+    if data.test_labels is None:
+        raise PixelClusterError(f"{data.name} has no test labels; nothing can be scored")
     n_clusters = len(data.class_names)
     reports = []
     for count in steps:
@@ -54,7 +59,6 @@ def accuracy_by_steps(
             )
             model = ImageCluster(n_clusters, settings=own, seed=seed).fit(limit_training(data.train, limit))
             labels = model.predict(data.test, mode="generator")
-            assert data.test_labels is not None
             acc = score(labels, data.test_labels, n_clusters, n_clusters)["acc"]
             reports.append({"steps": count, "seed": seed, "acc": acc})
             tell(f"{count} steps, seed {seed}: ACC {acc:.2f}")

@@ -22,15 +22,15 @@ from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.config_file import load_settings
 from pixelcluster.data.splits import Images, ImageSet
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.evaluation.published import OURS
 from pixelcluster.metrics.matching import Confusion
 
 Report = dict[str, Any]
 Labels = NDArray[np.integer]
 Start = Literal["graph", "network", "random"]
 
-DEFAULT_METHOD = "clustered-generator"
 _RIVALS = {name.removeprefix("image_level/"): name for name in METHODS if name.startswith("image_level/")}
-METHOD_NAMES = (DEFAULT_METHOD, "variational", *_RIVALS)
+METHOD_NAMES = (OURS, *_RIVALS)
 
 
 class FittedMethod(Protocol):
@@ -75,7 +75,7 @@ def choose_method(
     """
     if name not in METHOD_NAMES:
         raise PixelClusterError(f"unknown method {name!r}; choose from {', '.join(METHOD_NAMES)}")
-    if name == DEFAULT_METHOD:
+    if name == OURS:
         from pixelcluster.cluster.estimator import ImageCluster
 
         settings = ImageSettings() if config is None else load_settings(ImageSettings, config)
@@ -85,13 +85,9 @@ def choose_method(
         return lambda images: model.fit(images, labels=labels, minutes=minutes)
     if config is not None or start is not None or labels is not None:
         raise PixelClusterError(
-            f"{name} has neither settings, starts nor known labels; leave them out or use {DEFAULT_METHOD}"
+            f"{name} has neither settings, starts nor known labels; leave them out or use {OURS}"
         )
     limit: dict[str, Any] = {} if minutes is None else {"minutes": minutes}
-    if name == "variational":
-        from pixelcluster.variational.image import VariationalClustering
-
-        return VariationalClustering(n_clusters, seed=seed, device=device, **limit).fit
     fit: Fit = load_method(_RIVALS[name])(n_clusters, seed=seed, device=device, **limit).fit
     return fit
 
@@ -123,7 +119,14 @@ def limit_training(images: Images, limit: int | None) -> Images:
     return limited
 
 
-def fit_and_score(fit: Fit, data: ImageSet, n_clusters: int, *, limit: int | None = None) -> Report:
+def fit_and_score(
+    fit: Fit,
+    data: ImageSet,
+    n_clusters: int,
+    *,
+    limit: int | None = None,
+    fitted: Callable[[FittedMethod], None] | None = None,
+) -> Report:
     """Fit on the training images and score the last state on the test images.
 
     Args:
@@ -131,6 +134,7 @@ def fit_and_score(fit: Fit, data: ImageSet, n_clusters: int, *, limit: int | Non
         data: images and test labels.
         n_clusters: K of the method.
         limit: at most so many training images.
+        fitted: called with the method after it was scored.
 
     Returns:
         acc (percent), nmi, ari, seconds of the fit, seconds_predict; acc_<name> of every extra reading;
@@ -144,11 +148,11 @@ def fit_and_score(fit: Fit, data: ImageSet, n_clusters: int, *, limit: int | Non
         raise PixelClusterError(f"{data.name} has no test labels; nothing can be scored")
     started = clock.now()
     method = fit(limit_training(data.train, limit))
-    fitted = clock.now()
+    learned = clock.now()
     labels = method.predict(data.test)
     predicted = clock.now()
     report = score(labels, data.test_labels, n_clusters, len(data.class_names))
-    report |= {"seconds": fitted - started, "seconds_predict": predicted - fitted}
+    report |= {"seconds": learned - started, "seconds_predict": predicted - learned}
     if hasattr(method, "extra_predictions"):
         for name, own in method.extra_predictions(data.test).items():
             report[f"acc_{name}"] = score(own, data.test_labels, n_clusters, len(data.class_names))["acc"]
@@ -158,6 +162,8 @@ def fit_and_score(fit: Fit, data: ImageSet, n_clusters: int, *, limit: int | Non
         report["objective_start"] = float(np.mean(history[:tenth]))
         report["objective_end"] = float(np.mean(history[-tenth:]))
     report["config"] = _settings_of(method)
+    if fitted is not None:
+        fitted(method)
     return report
 
 

@@ -15,13 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster import clock
+from pixelcluster.arguments import Mode
 from pixelcluster.baselines.per_pixel.kmeans import PixelKMeans
 from pixelcluster.config import RunConfig
 from pixelcluster.data.labelled import IGNORE, LabelledImage, LabelledSet, limit_item
 from pixelcluster.device import choose_device
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.estimator import PixelCluster
-from pixelcluster.segmenting.predict import Mode, predict_log_probabilities
+from pixelcluster.segmenting.predict import predict_log_probabilities
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.targets.stack import PRETRAINED
 from pixelcluster.training.model import TrainedModel
 
@@ -141,8 +143,8 @@ def fit_and_score(
         progress: see `PixelCluster.fit`.
 
     Returns:
-        acc, miou, nmi of the configured mode, both modes' acc, seconds of the fit; and the label maps
-        (H, W), at the size of the labels.
+        acc, miou, nmi of the configured mode, both modes' acc, that of either half, seconds of the fit,
+        seconds_predict of the configured mode; and the label maps (H, W), at the size of the labels.
     """
     started = clock.now()
     if model is None:
@@ -159,16 +161,21 @@ def fit_and_score(
     trained = estimator.model_
     seconds = clock.now() - started
     modes: list[Mode] = ["fast", "exact"] if trained.student is not None else ["exact"]
-    maps = {mode: [predict_labels(trained, item, mode, seed, device) for item in items] for mode in modes}
+    maps, seconds_predict = {}, {}
+    for mode in modes:
+        started = clock.now()
+        maps[mode] = [predict_labels(trained, item, mode, seed, device) for item in items]
+        seconds_predict[mode] = clock.now() - started
     chosen = trained.config.mode if trained.config.mode in maps else modes[-1]
     scores = {mode: score(maps[mode], items, trained.generator.n_clusters, n_classes) for mode in modes}
-    report: Report = {**scores[chosen], "mode": chosen, "seconds": seconds}
-    report |= {f"acc_{mode}": own["acc"] for mode, own in scores.items()}
-    # Settings were tuned on every second image: the same fit scored on either half.
-    for name, half in (("even", slice(0, None, 2)), ("odd", slice(1, None, 2))):
-        labelled = any((item.label != IGNORE).any() for item in items[half])
-        own = maps[chosen][half], items[half], trained.generator.n_clusters, n_classes
-        report[f"acc_{name}"] = score(*own)["acc"] if labelled else None
+    report: Report = {
+        **scores[chosen],
+        **score_halves(maps[chosen], items, trained.generator.n_clusters, n_classes),
+        **{f"acc_{mode}": own["acc"] for mode, own in scores.items()},
+        "mode": chosen,
+        "seconds": seconds,
+        "seconds_predict": seconds_predict[chosen],
+    }
     return report, maps[chosen]
 
 
@@ -182,6 +189,18 @@ def score(
     return {"acc": 100 * confusion.acc, "miou": 100 * confusion.miou, "nmi": confusion.nmi}
 
 
+def score_halves(
+    maps: Sequence[Labels], items: Sequence[LabelledImage], n_clusters: int, n_classes: int
+) -> dict[str, float | None]:
+    """Return acc_even and acc_odd: settings were tuned on every second image; None: no label in a half."""
+    found: dict[str, float | None] = {}
+    for name, half in (("even", slice(0, None, 2)), ("odd", slice(1, None, 2))):
+        labelled = any((item.label != IGNORE).any() for item in items[half])
+        own = score(maps[half], items[half], n_clusters, n_classes)["acc"] if labelled else None
+        found[f"acc_{name}"] = own
+    return found
+
+
 def kmeans_rgb(items: Sequence[LabelledImage], n_classes: int, seed: int) -> dict[str, float]:
     """Return the scores of K-means on raw pixels, the tables' first row, in the same protocol.
 
@@ -189,7 +208,8 @@ def kmeans_rgb(items: Sequence[LabelledImage], n_classes: int, seed: int) -> dic
     """
     baseline = PixelKMeans(n_classes, seed=seed)
     baseline.fit([item.image for item in items], [item.mask for item in items])
-    return score([baseline.predict(item.image) for item in items], items, n_classes, n_classes)
+    maps = [baseline.predict(item.image, item.mask) for item in items]
+    return score(maps, items, n_classes, n_classes)
 
 
 def majority_share(items: Sequence[LabelledImage], n_classes: int) -> float:
@@ -217,9 +237,8 @@ def predict_labels(
         device: "auto", "cpu" or "cuda".
     """
     seen = working_item(item, trained.config)
-    logs = predict_log_probabilities(
-        trained, seen.rgb, mode=mode, seed=seed, device=choose_device(device), mask=seen.mask
-    )
+    reader = Reader(trained, mode, seed, choose_device(device))
+    logs = predict_log_probabilities(reader, seen.rgb, mask=seen.mask)
     height, width = item.label.shape
     planes = [cv2.resize(plane, (width, height), interpolation=cv2.INTER_LINEAR) for plane in logs.numpy()]
     labels: NDArray[np.int32] = np.argmax(planes, axis=0).astype(np.int32)

@@ -20,9 +20,9 @@ from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.options import whole_numbers
 from pixelcluster.evaluation.per_pixel import Evaluation, evaluate, select
 from pixelcluster.io.label_map import encode_label_map, label_format
+from pixelcluster.io.model_files import PIXELS
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.render.palette import categorical
-from pixelcluster.training.checkpoint import CONFIG
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -124,7 +124,7 @@ def _settings(config_file: Path | None, stack: str | None, model: Path | None) -
     if model is not None:
         if config_file is not None or stack is not None:
             raise PixelClusterError("--model fixes the settings; drop --config and --stack")
-        config_file = model / CONFIG
+        config_file = model / PIXELS
     config = RunConfig() if config_file is None else load_config(config_file)
     if stack is None:
         return config

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 OURS = "clustered-generator"
 
-# ACC in percent as printed in Zhu et al. (tables 1 and 2) on the full data sets, with best epochs for IIC.
+# ACC in percent on the full data sets, learned from scratch, as printed in tables 1 and 2 of Zhu et al., Deep
+# Unsupervised Clustering with Clustered Generator Model; but IIC's are of Ji et al., ICCV 2019 (best epochs,
+# best of several runs), and InfoSeg's of Harb and Knoebelreiter, GCPR 2021.
 PUBLISHED: dict[tuple[str, str], float] = {
     **{("coco-stuff-3", name): value for name, value in (
         ("kmeans", 52.2), ("sift", 38.1), ("deep_cluster", 41.6), ("co_occurrence", 54.0), ("cvae", 62.4),

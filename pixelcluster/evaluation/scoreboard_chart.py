@@ -8,19 +8,17 @@ from pathlib import Path
 import numpy as np
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.evaluation.published import OURS
-from pixelcluster.evaluation.scoreboard import Entry
+from pixelcluster.evaluation.scoreboard_table import Entry
 
 _RIVAL, _OWN, _PRETRAINED, _MARK = "#9aa5b1", "#1f6feb", "#8a63d2", "#d1242f"
 
 
-def draw_chart(entries: Sequence[Entry], path: Path, stems: Sequence[str] = ()) -> None:
+def draw_chart(entries: Sequence[Entry], path: Path) -> None:
     """Write a PNG with a panel a data set: ACC, spread over seeds, published figure, largest class.
 
     Args:
         entries: of one or more data sets.
         path: where to write; the caller sees to atomicity.
-        stems: names of settings files, drawn as the clustered generator's.
 
     Raises:
         PixelClusterError: matplotlib is missing.
@@ -37,7 +35,7 @@ def draw_chart(entries: Sequence[Entry], path: Path, stems: Sequence[str] = ()) 
     )
     for axes, name, own in zip(panels[:, 0], names, rows, strict=True):
         places = np.arange(len(own))[::-1]
-        colours = [_colour(entry, stems) for entry in own]
+        colours = [_colour(entry) for entry in own]
         axes.barh(
             places,
             [float(np.mean(entry.acc)) for entry in own],
@@ -56,8 +54,8 @@ def draw_chart(entries: Sequence[Entry], path: Path, stems: Sequence[str] = ()) 
     figure.savefig(path, format="png", dpi=120)
 
 
-def _colour(entry: Entry, stems: Sequence[str]) -> str:
+def _colour(entry: Entry) -> str:
     """Return the colour of a method: ours from scratch, ours on pretrained features, the others."""
-    if entry.method != OURS and entry.method not in stems:
+    if not entry.ours:
         return _RIVAL
     return _PRETRAINED if entry.pretrained else _OWN

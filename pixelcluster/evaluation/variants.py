@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pixelcluster.arguments import Mode
 from pixelcluster.config import RunConfig
 from pixelcluster.config_file import parse_config
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.predict import Mode
 
 LANGEVIN_STEPS = (0, 5, 20, 100)
 """Those of figure 3 of the paper."""

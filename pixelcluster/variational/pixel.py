@@ -20,17 +20,20 @@ import torch
 from torch import Tensor
 
 from pixelcluster import clock
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, check_channels, filled
-from pixelcluster.baselines.per_pixel.loop import Crops, as_tensor
+from pixelcluster.baselines.base import FloatImage, LabelMap, Mask
+from pixelcluster.baselines.per_pixel.base import MaskedImages, PerPixelBaseline
+from pixelcluster.baselines.per_pixel.loop import Crops
 from pixelcluster.baselines.per_pixel.network import (
     INPUT_CHANNELS,
     STRIDE,
     WIDTH,
     Trunk,
-    grow,
+    as_tensor,
+    largest,
     network_input,
 )
 from pixelcluster.device import choose_device
+from pixelcluster.errors import PixelClusterError
 from pixelcluster.seeding import seeded
 from pixelcluster.targets.grid import cells_used, to_grid
 from pixelcluster.targets.texture import TextureStack
@@ -66,7 +69,7 @@ class PixelSettings:
 
 
 @dataclass(eq=False)
-class PixelVariationalClustering(Baseline):
+class PixelVariationalClustering(PerPixelBaseline):
     """A mixture VAE over the cells of label maps.
 
     Args:
@@ -79,40 +82,39 @@ class PixelVariationalClustering(Baseline):
     Attributes:
         model_: the fitted model.
         curve_: the objective and its terms, see `train`.
-        n_channels_: of the images of the fit: 3, or 4 with infrared.
     """
 
     _: KW_ONLY
     settings: PixelSettings = field(default_factory=PixelSettings)
 
-    def fit(
-        self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None
-    ) -> PixelVariationalClustering:
-        """Learn, see `Baseline.fit`; masked pixels have no influence.
-
-        Raises:
-            PixelClusterError: no unmasked pixel, another number of masks than images, channels that are not 3
-                or 4, or a loss that is not finite.
-        """
-        deadline = clock.now() + 60 * self.minutes
-        device = choose_device(self.device)
-        settings, usable = self.settings.train, filled(images, masks)
-        self.n_channels_ = usable[0][0].shape[2]
-        explained = Explained(usable[:: -(-len(usable) // _STATISTICS)], device)
+    def _learn(self, images: MaskedImages, deadline: float) -> None:
+        device, settings = choose_device(self.device), self.settings.train
+        explained = Explained(images[:: -(-len(images) // _STATISTICS)], device)
         with seeded(self.seed):  # torch draws initial weights from the global stream
-            trunk = Trunk(INPUT_CHANNELS[self.n_channels_], _DILATIONS)
+            trunk = Trunk(INPUT_CHANNELS[images[0][0].shape[2]], _DILATIONS)
             self.model_ = MixtureVae(trunk, WIDTH, explained.n_channels, self.n_clusters, settings)
         self.model_.to(device)
         size, batch_size = self.settings.crop, self.settings.batch_size
-        crops = Crops(usable, size=size, batch_size=batch_size, seed=self.seed, device=device)
+        crops = Crops(images, size=size, batch_size=batch_size, seed=self.seed, device=device)
         random, rng = torch.Generator(device).manual_seed(self.seed), np.random.default_rng(self.seed)
 
+        shown = False
+
         def encode() -> Encoded:
-            batch, displacement = crops.draw(), rng.integers(-_RADIUS, _RADIUS + 1, 2).tolist()
-            used = batch.cells > 0
-            both = used & _displaced(used, displacement)
-            if not both.any():  # masks hide all of the crops
-                return encode()
+            nonlocal shown
+            displacement = rng.integers(-_RADIUS, _RADIUS + 1, 2).tolist()
+            while True:
+                batch = crops.draw()
+                used = batch.cells > 0
+                both = used & _displaced(used, displacement)
+                shown = shown or bool(both.any())
+                if both.any():
+                    break  # else masks hide all of the crops
+                if not shown and clock.now() > deadline:
+                    raise PixelClusterError(
+                        f"no crop of {size} px drawn in {self.minutes:g} minutes shows cells of {STRIDE} px "
+                        "that the masks use; give masks of larger areas, or more minutes"
+                    )
             plain = self._features(batch.images)
             view = self._features(batch.views)
             view = torch.where(batch.flipped[:, None, None, None], view.flip(2), view)
@@ -120,21 +122,12 @@ class PixelVariationalClustering(Baseline):
             return Encoded(plain[used], observed[used], (plain[both], _displaced(view, displacement)[both]))
 
         self.curve_ = train(self.model_, encode, settings, random, deadline=deadline)
-        return self
 
     @torch.no_grad()
-    def predict(self, image: FloatImage) -> LabelMap:
-        """Return the label map (H, W) int32 of one image: log q(c | x) grown bilinearly, then the largest.
-
-        Raises:
-            PixelClusterError: other channels than in the fit.
-        """
-        check_channels([image], [self.n_channels_])
+    def _assign(self, image: FloatImage, mask: Mask) -> LabelMap:
         device = next(self.model_.parameters()).device
         log_q = self.model_.head.log_q(self._features(as_tensor([image]).to(device)))
-        scores = grow(log_q.movedim(-1, 1), image.shape[:2])
-        labels: LabelMap = scores[0].argmax(0).to("cpu", torch.int32).numpy()
-        return labels
+        return largest(log_q.movedim(-1, 1), image.shape[:2])
 
     def _features(self, images: Tensor) -> Tensor:
         """Return features of cells, (B, h, w, F), of images (B, C, H, W)."""
@@ -153,7 +146,7 @@ class Explained:
         n_channels: D.
     """
 
-    def __init__(self, images: Sequence[tuple[FloatImage, Mask]], device: torch.device) -> None:
+    def __init__(self, images: MaskedImages, device: torch.device) -> None:
         tensors = [as_tensor([image]) for image, _ in images]
         masks = [torch.from_numpy(mask) for _, mask in images]
         self._stack = TextureStack(STRIDE).fit([own[0, :3] for own in tensors], masks=masks).to(device)

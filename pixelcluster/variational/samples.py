@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,11 @@ def sample_rows(samples: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(sheet[..., 0] if sheet.shape[2] == 1 else sheet)
 
 
-def write_samples(
-    path: str | os.PathLike[str], samples: NDArray[np.uint8], *, overwrite: bool = False
-) -> None:
-    """Write the picture of `sample_rows` as PNG.
+def write_samples(path: Path, samples: NDArray[np.uint8]) -> None:
+    """Write the picture of `sample_rows` as PNG, over one that is there.
 
     Raises:
-        PixelClusterError: the file exists and must stay, or cannot be written.
+        PixelClusterError: the file cannot be written.
     """
-    with atomic_write(path, overwrite=overwrite) as temporary:
+    with atomic_write(path, overwrite=True) as temporary:
         sample_rows(samples).save(temporary, format="PNG")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from pixelcluster import clock
+from pixelcluster.baselines.schedule import Schedule, cosine
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.variational.information import Loss, Weights, mixture_loss
 from pixelcluster.variational.mixture import exact_terms, sampled_terms
@@ -21,8 +22,6 @@ _MEMORY = 0.98
 _DENSITIES = ("prior_mean", "prior_log_std", "decoder.log_std")
 _DENSITY_RATE = 10
 """Times the learning rate, for the few numbers of the densities themselves: they have far to go."""
-_AHEAD = 0.05
-"""Share of the time by which the clock must run ahead of the steps before the schedule follows it."""
 _WARM_UP = 0.05
 """Share of the training in which the learning rate rises."""
 
@@ -130,8 +129,7 @@ def train(
     Raises:
         PixelClusterError: the loss is no longer finite.
     """
-    started = clock.now()
-    limit = max(deadline - started, 1e-9)
+    schedule = Schedule(settings.steps, deadline)
     named = dict(model.named_parameters())
     densities = [named.pop(name) for name in list(named) if name.endswith(_DENSITIES)]
     optimiser = torch.optim.Adam([{"params": list(named.values())}, {"params": densities}])
@@ -139,16 +137,11 @@ def train(
     running = torch.zeros(len(model.heads))
     history: list[dict[str, float]] = []
     model.train()
-    for step in range(settings.steps):
-        share, used = step / settings.steps, (clock.now() - started) / limit
-        # Only a clock that is well ahead counts: a fit that ends by its steps must not depend on it at all.
-        share = used if used > share + _AHEAD else share
-        if share >= 1 and step:
-            break
+    while (share := schedule.share) < 1:
         if share >= settings.race and len(model.heads) > 1:
             running = _keep_best(model, running)
         for group, peak in zip(optimiser.param_groups, peaks, strict=True):
-            group["lr"] = peak * _rate(min(share, 1.0))
+            group["lr"] = peak * _rate(share)
         batch = encode()
         losses = [
             model.loss(head, batch, settings.weights, generator)  # type: ignore[arg-type]
@@ -159,13 +152,16 @@ def train(
         optimiser.step()
         totals = torch.tensor([float(loss.total.detach()) for loss in losses])
         if not totals.isfinite().all():
-            raise PixelClusterError(f"loss is {totals.tolist()} at step {step + 1}; lower the learning rate")
-        running = totals if step == 0 else _MEMORY * running + (1 - _MEMORY) * totals
+            raise PixelClusterError(
+                f"loss is {totals.tolist()} at step {schedule.taken + 1}; lower the learning rate"
+            )
+        running = totals if schedule.taken == 0 else _MEMORY * running + (1 - _MEMORY) * totals
         best = losses[int(running.argmin())]
         history.append(
-            {"seconds": clock.now() - started}
+            {"seconds": clock.now() - schedule.started}
             | {name: float(value.detach()) for name, value in best._asdict().items()}
         )
+        schedule.taken += 1
     if len(model.heads) > 1:
         _keep_best(model, running)
     model.eval()
@@ -183,4 +179,4 @@ def _rate(share: float) -> float:
     """Return the learning rate over its peak at a share of the training."""
     if share < _WARM_UP:
         return 0.04 + 0.96 * share / _WARM_UP
-    return 0.5 * (1 + math.cos(math.pi * (share - _WARM_UP) / (1 - _WARM_UP)))
+    return cosine((share - _WARM_UP) / (1 - _WARM_UP))

@@ -112,12 +112,6 @@ def test_padding_is_never_scored_even_where_unlabelled_is_sky(flat):
     assert (item.label[:15] == 255).all()
 
 
-def test_the_shrunk_image_is_uncropped(flat):
-    image, label = CocoStuff(flat, classes=3).shrunk(0)
-    assert image.shape == (99, 139, 3)
-    assert label.shape == (99, 139)
-
-
 def write_list(folder, *stems):
     path = folder / "list.txt.gz"
     path.write_bytes(gzip.compress("\n".join(stems).encode()))

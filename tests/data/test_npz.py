@@ -43,6 +43,9 @@ def test_missing_labels_and_other_arrays(tmp_path):
     np.savez(tmp_path / "a.npz", x_train=pixels(2, 3, 3) / 255, x_test=pixels(2, 3, 3))
     with pytest.raises(PixelClusterError, match="got float64 images"):
         read_npz(tmp_path / "a.npz")
+    np.savez(tmp_path / "a.npz", x_train=pixels(2, 3, 3), y_train=np.zeros(0, int), x_test=pixels(2, 3, 3))
+    with pytest.raises(PixelClusterError, match="y_train: no labels, wanted one an image"):
+        read_npz(tmp_path / "a.npz")
     (tmp_path / "a.npz").write_bytes(b"no archive")
     with pytest.raises(PixelClusterError, match="cannot be read as npz"):
         read_npz(tmp_path / "a.npz")

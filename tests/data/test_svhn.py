@@ -36,7 +36,10 @@ def test_svhn_of_another_kind_is_refused(tmp_path):
     for name in ("train", "test"):
         svhn(tmp_path, name, 2, 3)
     savemat(tmp_path / "train_32x32.mat", {"X": pixels(8, 8, 3, 2), "y": np.ones((2, 1))})
-    with pytest.raises(PixelClusterError, match="found X \\(8, 8, 3, 2\\), y \\(2, 1\\)"):
+    with pytest.raises(PixelClusterError, match=r"found X \(8, 8, 3, 2\) uint8, y \(2, 1\)"):
+        read_svhn(tmp_path, extra=False)
+    savemat(tmp_path / "train_32x32.mat", {"X": RNG.random((32, 32, 3, 2)), "y": np.ones((2, 1))})
+    with pytest.raises(PixelClusterError, match=r"found X \(32, 32, 3, 2\) float64"):
         read_svhn(tmp_path, extra=False)
     (tmp_path / "train_32x32.mat").write_bytes(b"<html>not found</html>" * 20)
     with pytest.raises(PixelClusterError, match="cannot be read as a"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.data.splits import ImageSet
+from pixelcluster.errors import PixelClusterError
 from pixelcluster.evaluation.image_figures import accuracy_by_steps, merges_and_splits
 from tests.cluster.conftest import SIDE, planted
 
@@ -31,6 +33,14 @@ def test_a_point_a_step_count_and_seed(shapes_set: ImageSet, tmp_path: Path) -> 
     assert [(point["steps"], point["seed"]) for point in points] == [(0, 0), (2, 0)]
     assert all(33 <= point["acc"] <= 100 for point in points)
     assert len(lines) == 2
+
+
+def test_without_test_labels_nothing_is_fitted(shapes_set: ImageSet) -> None:
+    """One line before the minutes of fitting."""
+    lines: list[str] = []
+    with pytest.raises(PixelClusterError, match="shapes has no test labels"):
+        accuracy_by_steps(replace(shapes_set, test_labels=None), [0], [0], SETTINGS, tell=lines.append)
+    assert not lines
 
 
 def test_shares_of_classes_and_a_sheet_a_cluster(shapes_set: ImageSet, tmp_path: Path) -> None:

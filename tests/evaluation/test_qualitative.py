@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
+from click.testing import CliRunner
 
 from pixelcluster.data.labelled import LabelledImage
 from pixelcluster.evaluation.qualitative import qualitative_figure, spread_over
+from tools import qualitative as qualitative_tool
 
 
 def items(count: int = 3) -> list[LabelledImage]:
@@ -35,3 +40,29 @@ def test_images_are_picked_evenly() -> None:
     """First and last are in, and no image twice."""
     assert spread_over(items(9), 3) == [0, 4, 8]
     assert spread_over(items(2), 6) == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("data", "methods", "words"),
+    [
+        (
+            "bands={0}",
+            "kmeans,nonsense",
+            "unknown method 'nonsense'; choose from clustered-generator",
+        ),
+        ("digits", "kmeans", "digits has no label maps"),
+        ("bands={0}", "kmeans", "no such folder"),
+    ],
+)
+def test_the_tool_refuses_before_any_fit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: str, methods: str, words: str
+) -> None:
+    """One line, without the minutes of the methods before the wrong one."""
+    monkeypatch.setattr(qualitative_tool, "fit_per_pixel", pytest.fail)
+    output = str(tmp_path / "out.png")
+    result = CliRunner().invoke(
+        qualitative_tool.main, ["--data", data.format(tmp_path), "--methods", methods, "-o", output]
+    )
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from pixelcluster.data.image_sets import load_image_set
 from pixelcluster.evaluation.image_level import known_labels
@@ -77,6 +78,9 @@ def test_digits_need_no_path():
         (["--data", "magic=nowhere"], "unknown image set"),
         (["--data", "digits", "--json", "nowhere/out.json"], "no such folder"),
         (["--data", "digits", "--method", "dec", "--config", "x.yaml"], "neither settings"),
+        (["--data", "digits", "--method", "kmeans", "--random-start"], "neither settings"),
+        (["--data", "digits", "--method", "kmeans", "--samples", "x.png"], "kmeans draws no samples"),
+        (["--data", "digits", "--method", "variational", "--samples", "nowhere/x.png"], "no such folder"),
         (["--data", "digits", "--labels-per-class", "9999"], "labels wanted"),
         (["--data", "digits", "--labels-per-class", "1", "--limit-train", "50"], "drop --limit-train"),
     ],
@@ -102,6 +106,18 @@ def test_known_labels_and_random_starts_are_reported(archive, tmp_path):
     assert 33 <= report["acc_from_random_start"] <= 100
     assert 33 <= report["acc_from_random_templates"] <= 100
     assert report["acc_generator_only"] > 33
+
+
+def test_what_the_clusters_of_variational_clustering_generate_is_drawn(archive, tmp_path):
+    picture = tmp_path / "samples.png"
+    result = run(
+        *("--data", f"npz={archive}", "--method", "variational", "--seeds", "0", "--minutes", "0.01"),
+        *("--samples", picture),
+    )
+    assert result.exit_code == 0, result.output
+    side = planted(1)[0].shape[1] + 2
+    with Image.open(picture) as sheet:
+        assert sheet.size == (10 * side + 2, 3 * side + 2)
 
 
 def test_labels_are_drawn_from_every_class():

@@ -44,22 +44,25 @@ def test_planted_colours_are_found_with_the_same_ids_on_every_image(bands):
     assert model.curve_[-1]["total"] < model.curve_[0]["total"]
 
 
-def test_masked_pixels_have_no_influence_and_a_seed_repeats(bands):
+def test_masks_decide_what_is_learned_and_a_seed_repeats(bands):
     images, labels = bands
     masks = [label != 2 for label in labels]
-    changed = [
-        np.where(mask[..., None], image, 0.9).astype(np.float32)
-        for image, mask in zip(images, masks, strict=True)
+    fits = [
+        PixelVariationalClustering(3, seed=seed, settings=TWO_STEPS).fit(images, own)
+        for seed, own in ((0, masks), (0, masks), (1, masks), (0, None))
     ]
-    first, second, other = (
-        PixelVariationalClustering(3, seed=seed, settings=TWO_STEPS).fit(some, masks)
-        for seed, some in ((0, images), (0, changed), (1, images))
-    )
-    weights = [model.model_.head.classifier.weight for model in (first, second, other)]
-    assert torch.equal(weights[0], weights[1])
-    assert not torch.equal(weights[0], weights[2])
-    unmasked = PixelVariationalClustering(3, settings=TWO_STEPS).fit(changed)
-    assert not torch.equal(unmasked.model_.head.classifier.weight, weights[0])
+    first, second, *others = (model.model_.head.classifier.weight for model in fits)
+    assert torch.equal(first, second)
+    assert not any(torch.equal(first, other) for other in others)
+
+
+def test_crops_that_never_show_a_used_cell_end_in_a_line():
+    """A used corner of 8 px in an image of 512 px: hardly any crop of 64 px holds it."""
+    corner = np.zeros((512, 512), bool)
+    corner[:8, :8] = True
+    model = PixelVariationalClustering(3, minutes=0.01, settings=TWO_STEPS)
+    with pytest.raises(PixelClusterError, match="no crop of 64 px drawn in"):
+        model.fit([np.random.default_rng(0).random((512, 512, 3), np.float32)], [corner])
 
 
 def test_classes_that_only_infrared_tells_apart_are_found():

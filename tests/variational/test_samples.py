@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pixelcluster.errors import PixelClusterError
 from pixelcluster.variational.samples import sample_rows, write_samples
 
 
@@ -20,10 +19,8 @@ def test_every_sample_stands_in_its_row_and_column(channels):
     assert (sheet[7:9] == 255).all()
 
 
-def test_the_picture_is_written_once(tmp_path):
-    samples = np.zeros((2, 3, 4, 4, 1), np.uint8)
-    write_samples(tmp_path / "rows.png", samples)
-    with Image.open(tmp_path / "rows.png") as picture:
-        assert picture.size == (3 * 6 + 2, 2 * 6 + 2)
-    with pytest.raises(PixelClusterError, match="exists already"):
-        write_samples(tmp_path / "rows.png", samples)
+def test_the_picture_is_written_and_replaced(tmp_path):
+    for n_clusters in (2, 4):
+        write_samples(tmp_path / "rows.png", np.zeros((n_clusters, 3, 4, 4, 1), np.uint8))
+        with Image.open(tmp_path / "rows.png") as picture:
+            assert picture.size == (3 * 6 + 2, n_clusters * 6 + 2)

@@ -9,7 +9,8 @@ frequency) and the same for a moved copy (consistency); on generated images they
 image was generated from (collaborative loss); the generator matches the mean features of real images.
 What is not: the paper hashes, its codes are bits that must also be independent of each other. Clusters are
 one softmax over K here, for which independence means nothing, and the generator's binary input is a one-hot
-code. The views of the consistency, the weights of the terms and the small networks are ours; no code of the
+code. Mean features are matched before their last batch norm, behind which all batches have nearly the same.
+The views of the consistency, the weights of the terms and the small networks are ours; no code of the
 original was used.
 """
 
@@ -59,6 +60,7 @@ class HashGan(ImageBaseline):
         with seeded(self.seed):
             shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
             self._features = conv_encoder(shape, _N_FEATURES)
+            before_norm, end = self._features[:-2], self._features[-2:]
             self._clusters = nn.Linear(_N_FEATURES, self.n_clusters)
             self._judge = nn.Linear(_N_FEATURES, 1)
             self._generator = conv_generator(self.n_clusters + _N_NOISE, shape)
@@ -86,9 +88,11 @@ class HashGan(ImageBaseline):
             descend(reader, clustering + _COLLABORATION * collaborative + _JUDGEMENT * adversarial)
             self.history_.append(clustering.item())
 
-            fake = self._features(made)
-            matching = (fake.mean(0) - real[: len(logits)].detach().mean(0)).square().sum()
-            descend(maker, matching + functional.cross_entropy(self._clusters(fake), code))
+            fake = before_norm(made)
+            with torch.no_grad():
+                wanted = before_norm(batch.images).mean(0)
+            matching = (fake.mean(0) - wanted).square().sum()
+            descend(maker, matching + functional.cross_entropy(self._clusters(end(fake)), code))
         shared.eval()
 
     def _generate(self, n: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 from skimage.segmentation import felzenszwalb
 
-from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
+from pixelcluster.baselines.base import FloatImage, LabelMap, Mask, PerImageBaseline
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class Felzenszwalb(PerImageBaseline):
     sigma: float = 0.8
     min_size: int = 200
 
-    def predict(self, image: FloatImage) -> LabelMap:
+    def predict(self, image: FloatImage, mask: Mask | None = None) -> LabelMap:
         """Return the label map (H, W) int32 of one image (H, W, 3) float32 RGB in [0, 1]."""
         labels = felzenszwalb(image, scale=self.scale, sigma=self.sigma, min_size=self.min_size)
         return np.asarray(labels, dtype=np.int32)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
+from pixelcluster.baselines.base import FloatImage, LabelMap, Mask, PerImageBaseline
 
 
 @dataclass(eq=False)
@@ -26,7 +26,7 @@ class LabKMeans(PerImageBaseline):
 
     n_clusters: int = 6
 
-    def predict(self, image: FloatImage) -> LabelMap:
+    def predict(self, image: FloatImage, mask: Mask | None = None) -> LabelMap:
         """Return the label map (H, W) int32 of one image."""
         # Three channels, not three columns: OpenCV reads a single row of columns as several samples.
         pixels = cv2.cvtColor(image, cv2.COLOR_RGB2LAB).reshape(-1, 1, 3)

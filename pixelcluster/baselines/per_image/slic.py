@@ -12,7 +12,7 @@ import numpy as np
 from skimage.graph import cut_threshold, rag_mean_color
 from skimage.segmentation import slic
 
-from pixelcluster.baselines.base import FloatImage, LabelMap, PerImageBaseline
+from pixelcluster.baselines.base import FloatImage, LabelMap, Mask, PerImageBaseline
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class SlicMerge(PerImageBaseline):
     n_segments: int = 100
     threshold: float = 29
 
-    def predict(self, image: FloatImage) -> LabelMap:
+    def predict(self, image: FloatImage, mask: Mask | None = None) -> LabelMap:
         """Return the label map (H, W) int32 of one image (H, W, 3) float32 RGB in [0, 1]."""
         superpixels = slic(image, n_segments=self.n_segments, start_label=0)
         graph = rag_mean_color(image * 255.0, superpixels)  # type: ignore[no-untyped-call]

@@ -12,13 +12,11 @@ no Sobel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixelcluster.baselines.base import FloatImage, Mask
+from pixelcluster.baselines.per_pixel.base import MaskedImages
 from pixelcluster.baselines.per_pixel.features import cluster_features, nearness
 from pixelcluster.baselines.per_pixel.loop import Batch, TrainedBaseline
 from pixelcluster.baselines.per_pixel.network import WIDTH, Trunk
@@ -54,13 +52,13 @@ class CoOccurrence(TrainedBaseline[nn.ModuleDict]):
                 total = total + 0.25 * (own * used).sum() / used.sum().clamp_min(1.0)
         return total
 
-    def finish(self, images: Sequence[tuple[FloatImage, Mask]]) -> None:
+    def finish(self, images: MaskedImages) -> None:
         """Cluster the features at K."""
         self.centres_ = cluster_features(
             self._features, images, self.n_clusters, seed=self.seed, device=self.device_
         )
 
-    def scores(self, images: Tensor) -> Tensor:
+    def scores(self, images: Tensor, cells: Tensor) -> Tensor:
         """Return the nearness to the centres."""
         return nearness(self._features(images), self.centres_)
 

@@ -54,7 +54,7 @@ class Cvae(TrainedBaseline["Network"]):
         field = grow_cells(divergence, logits.shape[2:])[:, 0] / _COARSE**2
         return -((label_terms - field) * used).sum()
 
-    def scores(self, images: Tensor) -> Tensor:
+    def scores(self, images: Tensor, cells: Tensor) -> Tensor:
         """Return the logits of q(y | x)."""
         logits: Tensor = self.network_.infer(network_input(images))[0]
         return logits

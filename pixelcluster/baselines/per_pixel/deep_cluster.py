@@ -14,17 +14,16 @@ K-means at K is on features of length 1, not whitened.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pixelcluster import clock
-from pixelcluster.baselines.base import FloatImage, Mask
-from pixelcluster.baselines.per_pixel.features import cluster_features, feature_rows, nearness
+from pixelcluster.baselines.per_pixel.base import MaskedImages
+from pixelcluster.baselines.per_pixel.features import cluster_features, drawn, feature_rows, nearness
 from pixelcluster.baselines.per_pixel.loop import Batch, Crops, TrainedBaseline, flip
 from pixelcluster.baselines.per_pixel.network import INPUT_CHANNELS, WIDTH, Trunk, network_input
+from pixelcluster.baselines.schedule import Schedule
 from pixelcluster.targets.linear_maps import Moments
 
 _OVER = 10
@@ -43,12 +42,14 @@ class DeepCluster(TrainedBaseline[nn.ModuleDict]):
         trunk = Trunk(INPUT_CHANNELS[n_channels])
         return nn.ModuleDict({"trunk": trunk, "last": nn.Conv2d(WIDTH, _OVER * self.n_clusters, 1)})
 
-    def train(self, crops: Crops, deadline: float) -> list[float]:
+    def train(self, crops: Crops, schedule: Schedule) -> list[float]:
         """Return the losses of rounds of assignment and classification."""
         losses: list[float] = []
-        while len(losses) < self.steps and not (losses and clock.now() > deadline):
+        while schedule.share < 1:
             self.teacher_ = Embedding(
-                copy.deepcopy(self.network_["trunk"]).eval(), crops.images, self.device_
+                copy.deepcopy(self.network_["trunk"]).eval(),
+                drawn(crops.images, self.seed + len(losses)),
+                self.device_,
             )
             self.pseudo_ = cluster_features(
                 self.teacher_,
@@ -62,7 +63,7 @@ class DeepCluster(TrainedBaseline[nn.ModuleDict]):
             # Pseudo classes have other numbers in every round.
             for parameter in self.network_["last"].parameters():
                 nn.init.zeros_(parameter)
-            losses += self.descend(crops, min(_ROUND, self.steps - len(losses)), deadline)
+            losses += self.descend(crops, _ROUND, schedule)
         return losses
 
     def loss(self, batch: Batch) -> Tensor:
@@ -76,13 +77,13 @@ class DeepCluster(TrainedBaseline[nn.ModuleDict]):
         weights = batch.cells / counts.clamp_min(1)[labels]
         return (weights * own).sum() / weights.sum().clamp_min(1e-9)
 
-    def finish(self, images: Sequence[tuple[FloatImage, Mask]]) -> None:
+    def finish(self, images: MaskedImages) -> None:
         """Cluster the features at K."""
         self.centres_ = cluster_features(
             self._features, images, self.n_clusters, seed=self.seed, device=self.device_
         )
 
-    def scores(self, images: Tensor) -> Tensor:
+    def scores(self, images: Tensor, cells: Tensor) -> Tensor:
         """Return the nearness to the centres."""
         return nearness(self._features(images), self.centres_)
 
@@ -100,9 +101,7 @@ class Embedding:
         device: where features are computed.
     """
 
-    def __init__(
-        self, trunk: nn.Module, images: Sequence[tuple[FloatImage, Mask]], device: torch.device
-    ) -> None:
+    def __init__(self, trunk: nn.Module, images: MaskedImages, device: torch.device) -> None:
         self.trunk = trunk
         moments = Moments(WIDTH)
         for rows in feature_rows(self._features, images, device):

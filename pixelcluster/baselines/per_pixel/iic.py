@@ -53,7 +53,7 @@ class Iic(TrainedBaseline[nn.ModuleDict]):
             total = total - information.mean()
         return total
 
-    def scores(self, images: Tensor) -> Tensor:
+    def scores(self, images: Tensor, cells: Tensor) -> Tensor:
         """Return the probabilities of the best sub-head."""
         return self._probabilities(self._features(images), "main")[:, int(self.quality_.argmax())]
 

@@ -7,7 +7,8 @@ information between L_p and S_p = sum_k V_pk H_k, the feature of its class, with
 images as negatives.
 
 Deviations beside those of `loop.TrainedBaseline`: both features have length 1, so that tau is the only scale;
-local features are of the jittered, flipped view, global ones of the plain image.
+tau, the widths and the depth of the global part are ours; local features are of the jittered, flipped view,
+global ones of the plain image.
 """
 
 from __future__ import annotations
@@ -46,11 +47,10 @@ class InfoSeg(TrainedBaseline[nn.ModuleDict]):
         own = assigned(local, glob)
         return jensen_shannon(local, own, batch.cells)
 
-    def scores(self, images: Tensor) -> Tensor:
-        """Return <L_p, H_k>; the whole image gives H."""
+    def scores(self, images: Tensor, cells: Tensor) -> Tensor:
+        """Return <L_p, H_k>; the used cells of the whole image give H, as those of a crop do in training."""
         features = self._features(images)
-        everywhere = torch.ones_like(features[:, 0])
-        return torch.einsum("bdhw,bkd->bkhw", self._local(features), self._global(features, everywhere))
+        return torch.einsum("bdhw,bkd->bkhw", self._local(features), self._global(features, cells))
 
     def _features(self, images: Tensor) -> Tensor:
         features: Tensor = self.network_["trunk"](network_input(images))

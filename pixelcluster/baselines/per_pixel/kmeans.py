@@ -6,7 +6,7 @@ clustered generator papers. Other rivals end with the same K-means on their own 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
@@ -14,14 +14,15 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 
 from pixelcluster.arguments import LARGEST_SEED
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, check_channels
+from pixelcluster.baselines.base import FloatImage, LabelMap, Mask
+from pixelcluster.baselines.per_pixel.base import MaskedImages, PerPixelBaseline
 from pixelcluster.errors import PixelClusterError
 
 Rows = npt.NDArray[np.float32]
 
 
 @dataclass(eq=False)
-class PixelKMeans(Baseline):
+class PixelKMeans(PerPixelBaseline):
     """K-means on RGB, or RGB and infrared, of the pixels of all images together: ids mean the same on all.
 
     Args:
@@ -37,31 +38,18 @@ class PixelKMeans(Baseline):
     max_pixels: int = 500_000
     n_starts: int = 3
 
-    def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> PixelKMeans:
-        """Fit the K centres, see `Baseline.fit`; masked pixels are left out.
-
-        Raises:
-            PixelClusterError: fewer usable pixels than clusters, or channels that are not 3 or 4.
-        """
-        check_channels(images)
+    def _learn(self, images: MaskedImages, deadline: float) -> None:
         self.model_ = fit_kmeans(
-            (_rows(image) if masks is None else image[masks[i]] for i, image in enumerate(images)),
+            (image[mask] for image, mask in images),
             len(images),
             self.n_clusters,
             seed=self.seed,
             max_rows=self.max_pixels,
             n_starts=self.n_starts,
         )
-        return self
 
-    def predict(self, image: FloatImage) -> LabelMap:
-        """Return the nearest centre of each pixel, (H, W) int32.
-
-        Raises:
-            PixelClusterError: other channels than in the fit.
-        """
-        check_channels([image], [self.model_.n_features_in_])
-        rows = np.ascontiguousarray(_rows(image))
+    def _assign(self, image: FloatImage, mask: Mask) -> LabelMap:
+        rows = np.ascontiguousarray(image.reshape(-1, image.shape[2]))
         return np.asarray(self.model_.predict(rows), dtype=np.int32).reshape(image.shape[:2])
 
 
@@ -91,8 +79,3 @@ def fit_kmeans(
         )
     kmeans = KMeans(n_clusters, n_init=n_starts, random_state=seed % (LARGEST_SEED + 1))
     return kmeans.fit(np.concatenate(drawn))
-
-
-def _rows(image: FloatImage) -> Rows:
-    """Return the pixels (H W, C) of an image (H, W, C)."""
-    return image.reshape(-1, image.shape[2])

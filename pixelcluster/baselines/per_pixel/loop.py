@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -11,15 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pixelcluster import clock
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, check_channels, filled
-from pixelcluster.baselines.per_pixel.network import STRIDE, grow
+from pixelcluster.baselines.base import FloatImage, LabelMap, Mask
+from pixelcluster.baselines.per_pixel.base import MaskedImages, PerPixelBaseline
+from pixelcluster.baselines.per_pixel.network import STRIDE, as_tensor, largest
+from pixelcluster.baselines.schedule import Schedule, late_cosine
 from pixelcluster.data.augment import photometric_view
 from pixelcluster.data.crops import random_crop
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.seeding import seeded
-from pixelcluster.targets.grid import to_grid
+from pixelcluster.targets.grid import cells_used, to_grid
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -44,7 +44,7 @@ class Crops:
     """Draws batches of crops from images of any sizes.
 
     Args:
-        images: each with its mask, see `filled`.
+        images: each with its mask.
         size: side of a crop, px; smaller images are padded with 0 and the padding is masked.
         batch_size: crops a batch.
         seed: of places, order and views.
@@ -53,7 +53,7 @@ class Crops:
 
     def __init__(
         self,
-        images: Sequence[tuple[FloatImage, Mask]],
+        images: MaskedImages,
         *,
         size: int,
         batch_size: int,
@@ -85,24 +85,24 @@ class Crops:
         return self._queue.pop()
 
 
-def as_tensor(images: Sequence[FloatImage]) -> Tensor:
-    """Return (B, C, H, W) of images (H, W, C) of one size."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-
-
 def flip(values: Tensor, flipped: Tensor) -> Tensor:
     """Mirror those of values (B, ..., W) that `flipped` (B,) names; twice gives the values back."""
     return torch.where(flipped.view(-1, *[1] * (values.ndim - 1)), values.flip(-1), values)
 
 
 @dataclass(eq=False)
-class TrainedBaseline(Baseline, Generic[Network]):
+class TrainedBaseline(PerPixelBaseline, Generic[Network]):
     """A per-pixel method that trains a network by stochastic gradients on random crops.
 
-    Deviations that all of them share: the small trunk of `network.py`; masked pixels of training images are
-    in the mean colour of the others, so that they have no influence at all; the number of steps follows from
-    the time budget. A fit that ends by its steps is reproducible, one that ends by its budget is so on an
-    equally fast machine only.
+    As in the protocol of Ji et al., ICCV 2019, networks see the images as they are: masked pixels are left
+    out of the objective, of statistics and of the score.
+
+    Deviations that all of them share: the small trunk of `network.py`; the number of steps follows from the
+    time budget, and the learning rate falls to 0 in its last fifth; crops are cut from the images that are
+    scored. Of COCO-Stuff these are the centre crops of 128 px, so each has one place only, where the protocol
+    crops the shrunk images at random; of Potsdam they are windows of 128 px in patches of 200 px, where the
+    protocol trains on whole patches. A fit that ends by its steps is reproducible, one that ends by its
+    budget is so on an equally fast machine only.
 
     Args:
         n_clusters: K.
@@ -112,12 +112,11 @@ class TrainedBaseline(Baseline, Generic[Network]):
         steps: at most.
         crop: side of a training crop, px, a multiple of 16 from 32 up.
         batch_size: crops a step; two at least, as most objectives compare images.
-        learning_rate: Adam's.
+        learning_rate: Adam's at the start, see `schedule.late_cosine`.
 
     Attributes:
         network_: after the fit, in evaluation mode.
         losses_: the objective of every step, to be minimised.
-        n_channels_: of the images of the fit: 3, or 4 with infrared.
     """
 
     _: KW_ONLY
@@ -127,7 +126,6 @@ class TrainedBaseline(Baseline, Generic[Network]):
     learning_rate: float = 1e-3
     network_: Network = field(init=False)
     losses_: list[float] = field(init=False)
-    n_channels_: int = field(init=False)
 
     @abstractmethod
     def build(self, n_channels: int) -> Network:
@@ -141,20 +139,25 @@ class TrainedBaseline(Baseline, Generic[Network]):
         """Return the objective of a batch, a scalar."""
 
     @abstractmethod
-    def scores(self, images: Tensor) -> Tensor:
-        """Return what is largest for the label, (B, K, h, w) at stride 4, of images (B, C, H, W)."""
+    def scores(self, images: Tensor, cells: Tensor) -> Tensor:
+        """Return what is largest for the label, (B, K, h, w) at stride 4.
 
-    def train(self, crops: Crops, deadline: float) -> list[float]:
+        Args:
+            images: (B, C, H, W).
+            cells: (B, h, w), 1 where used, as in `Batch`, for methods that pool over an image.
+        """
+
+    def train(self, crops: Crops, schedule: Schedule) -> list[float]:
         """Return the losses of the whole training."""
-        return self.descend(crops, self.steps, deadline)
+        return self.descend(crops, self.steps, schedule)
 
-    def descend(self, crops: Crops, steps: int, deadline: float) -> list[float]:
-        """Take Adam steps until their number or the time is reached, one at least.
+    def descend(self, crops: Crops, steps: int, schedule: Schedule) -> list[float]:
+        """Take Adam steps until their number or the end of the schedule is reached.
 
         Args:
             crops: where batches come from.
             steps: at most.
-            deadline: of `clock.now()`.
+            schedule: of the whole training, which may hold several calls.
 
         Returns:
             The loss of every step.
@@ -164,53 +167,38 @@ class TrainedBaseline(Baseline, Generic[Network]):
         """
         optimiser = torch.optim.Adam(self.network_.parameters(), self.learning_rate)
         losses: list[float] = []
-        while len(losses) < steps and not (losses and clock.now() > deadline):
+        while len(losses) < steps and (share := schedule.share) < 1:
+            for group in optimiser.param_groups:
+                group["lr"] = self.learning_rate * late_cosine(share)
             value = self.loss(crops.draw())
             optimiser.zero_grad()
             value.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             losses.append(float(value.detach()))
+            schedule.taken += 1
             if not np.isfinite(losses[-1]):
                 raise PixelClusterError(
                     f"loss is {losses[-1]} at step {len(losses)}; give images in [0, 1] or a lower rate"
                 )
         return losses
 
-    def finish(self, images: Sequence[tuple[FloatImage, Mask]]) -> None:
+    def finish(self, images: MaskedImages) -> None:
         """Do what comes after the training (K-means on features); most methods need nothing."""
 
-    def fit(
-        self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None
-    ) -> TrainedBaseline[Network]:
-        """Train, see `Baseline.fit`.
-
-        Raises:
-            PixelClusterError: no unmasked pixel, another number of masks than images, channels that are not 3
-                or 4, an unknown device, a crop of another size than wanted, or a loss that is not finite.
-        """
+    def _learn(self, images: MaskedImages, deadline: float) -> None:
         if self.crop < 32 or self.crop % 16:
             raise PixelClusterError(f"crop is {self.crop} px; wanted a multiple of 16 from 32 up")
-        deadline = clock.now() + 60 * self.minutes
         self.device_ = choose_device(self.device)
-        usable = filled(images, masks)
-        self.n_channels_ = usable[0][0].shape[2]
-        crops = Crops(usable, size=self.crop, batch_size=self.batch_size, seed=self.seed, device=self.device_)
+        crops = Crops(images, size=self.crop, batch_size=self.batch_size, seed=self.seed, device=self.device_)
         # Layers know no other stream than the global one, which is put back afterwards.
         with seeded(self.seed):
-            self.network_ = self.build(self.n_channels_).to(self.device_).train()
-        self.losses_ = self.train(crops, deadline)
+            self.network_ = self.build(images[0][0].shape[2]).to(self.device_).train()
+        self.losses_ = self.train(crops, Schedule(self.steps, deadline))
         self.network_.eval()
-        self.finish(usable)
-        return self
+        self.finish(images)
 
     @torch.no_grad()
-    def predict(self, image: FloatImage) -> LabelMap:
-        """Return the label map (H, W) int32 of one image: scores grown bilinearly, then the largest.
-
-        Raises:
-            PixelClusterError: other channels than in the fit.
-        """
-        check_channels([image], [self.n_channels_])
-        scores = self.scores(as_tensor([image]).to(self.device_))
-        labels: LabelMap = grow(scores, image.shape[:2])[0].argmax(0).to("cpu", torch.int32).numpy()
-        return labels
+    def _assign(self, image: FloatImage, mask: Mask) -> LabelMap:
+        cells = cells_used(torch.from_numpy(mask), STRIDE)[None].float()
+        scores = self.scores(as_tensor([image]).to(self.device_), cells.to(self.device_))
+        return largest(scores, image.shape[:2])

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pixelcluster.baselines.base import FloatImage, LabelMap
 from pixelcluster.targets.sobel import grey, sobel
 
 INPUT_CHANNELS = {3: 5, 4: 4}
@@ -62,3 +64,14 @@ def grow(values: Tensor, size: Sequence[int]) -> Tensor:
     grown = functional.interpolate(values, size=(height, width), mode="bilinear", align_corners=False)
     # Cells stand at multiples of the stride, so a side that is none is cut, not squeezed.
     return grown[:, :, : size[0], : size[1]]
+
+
+def as_tensor(images: Sequence[FloatImage]) -> Tensor:
+    """Return (B, C, H, W) of images (H, W, C) of one size."""
+    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
+
+
+def largest(scores: Tensor, size: Sequence[int]) -> LabelMap:
+    """Return the label map (H, W) int32 of scores (1, K, h, w): grown bilinearly, then the largest."""
+    labels: LabelMap = grow(scores, size)[0].argmax(0).to("cpu", torch.int32).numpy()
+    return labels

@@ -9,14 +9,14 @@ with few classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask, colour, filled
+from pixelcluster.baselines.base import FloatImage, LabelMap, Mask, colour
+from pixelcluster.baselines.per_pixel.base import MaskedImages, PerPixelBaseline
 from pixelcluster.baselines.per_pixel.kmeans import fit_kmeans
 
 _STEP = 4
@@ -26,8 +26,10 @@ _SIZES = (4.0, 8.0)
 
 
 @dataclass(eq=False)
-class SiftKMeans(Baseline):
+class SiftKMeans(PerPixelBaseline):
     """K-means on dense SIFT of all images together; a channel beside RGB is left out.
+
+    Descriptors whose keypoint is masked are left out of the fit; those beside it see masked pixels too.
 
     Args:
         n_clusters: K.
@@ -40,24 +42,16 @@ class SiftKMeans(Baseline):
     _: KW_ONLY
     max_descriptors: int = 100_000
 
-    def fit(self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> SiftKMeans:
-        """Fit the K centres on descriptors whose keypoint is not masked, see `Baseline.fit`.
-
-        Raises:
-            PixelClusterError: fewer unmasked keypoints than clusters, or no unmasked pixel at all.
-        """
-        usable = filled(images, masks)
+    def _learn(self, images: MaskedImages, deadline: float) -> None:
         self.model_ = fit_kmeans(
-            (dense_sift(image)[mask[np.ix_(*_places(mask.shape))]] for image, mask in usable),
-            len(usable),
+            (dense_sift(image)[mask[np.ix_(*_places(mask.shape))]] for image, mask in images),
+            len(images),
             self.n_clusters,
             seed=self.seed,
             max_rows=self.max_descriptors,
         )
-        return self
 
-    def predict(self, image: FloatImage) -> LabelMap:
-        """Return the nearest centre, distances grown bilinearly to pixels, (H, W) int32."""
+    def _assign(self, image: FloatImage, mask: Mask) -> LabelMap:
         grid = dense_sift(image)
         distances = self.model_.transform(grid.reshape(-1, grid.shape[2])).astype(np.float32)
         planes = distances.T.reshape(-1, *grid.shape[:2])

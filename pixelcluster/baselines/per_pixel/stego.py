@@ -1,23 +1,22 @@
-"""STEGO: a small head on frozen features whose correspondences it makes sharper, then K-means by cosine.
+"""STEGO: a small head on frozen features whose correspondences it makes sharper, then K-means.
 
 Source: Hamilton, Zhang, Hariharan, Snavely and Freeman, Unsupervised semantic segmentation by distilling
 feature correspondences, ICLR 2022; the head is that of `targets.correspondence`.
 
-Deviations: features of `targets.encoder` instead of a ViT's; K-means instead of the cosine cluster layer
-trained beside the head; no CRF.
+Deviations: features of `targets.encoder` instead of a ViT's; K-means on codes of length 1 instead of the
+cosine cluster layer trained beside the head; no CRF.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 
 import torch
 from torch import Tensor
 
-from pixelcluster.baselines.base import FloatImage, Mask
+from pixelcluster.baselines.per_pixel.base import MaskedImages
 from pixelcluster.baselines.per_pixel.encoder_kmeans import EncoderKMeans
-from pixelcluster.baselines.per_pixel.features import feature_rows
+from pixelcluster.baselines.per_pixel.features import drawn, feature_rows
 from pixelcluster.targets.correspondence import train_head, unit_codes
 
 
@@ -39,15 +38,15 @@ class Stego(EncoderKMeans):
     _: KW_ONLY
     steps: int = 5000
 
-    def learn(self, images: Sequence[tuple[FloatImage, Mask]], deadline: float) -> None:
-        """Train the head on the features of unmasked cells.
+    def learn_codes(self, images: MaskedImages, deadline: float) -> None:
+        """Train the head on the features of unmasked cells, see `drawn`.
 
         Raises:
             PixelClusterError: a loss that is not finite.
         """
         rows = [
             torch.from_numpy(own).half()
-            for own in feature_rows(super().codes, images, self.device_)
+            for own in feature_rows(super().codes, drawn(images, self.seed), self.device_)
             if len(own)
         ]
         self.head_, self.losses_ = train_head(

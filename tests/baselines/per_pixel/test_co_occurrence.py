@@ -26,7 +26,7 @@ def test_what_occurs_together_is_grouped_though_it_looks_different(found):
     assert found(PixelKMeans(2).fit(images), images, labels) < 0.6
     # Other images are of the same kind in 3 of 7 cases, so the best possible loss is about .44 and not 0.
     assert method.losses_[0] > 0.65
-    assert np.mean(method.losses_[-10:]) < 0.55
+    assert np.mean(method.losses_[-10:]) < 0.6
     assert found(method, images, labels) > 0.8
 
 

@@ -46,7 +46,10 @@ def test_infrared_is_drawn_too():
 
 
 def test_planted_blocks_are_found(found, blocks):
+    """Far better than after one step: clusters of an untrained network hold about half of the pixels."""
     images, labels = blocks
-    method = Cvae(3, steps=80, crop=64, batch_size=4, device="cpu").fit(images)
+    settings = {"seed": 1, "crop": 64, "batch_size": 4, "device": "cpu", "learning_rate": 0.005}
+    method = Cvae(3, steps=60, **settings).fit(images)
     assert np.mean(method.losses_[-10:]) < 0.5 * method.losses_[0]
-    assert found(method, images, labels) > 0.5
+    assert found(Cvae(3, **settings, steps=1).fit(images), images, labels) < 0.65
+    assert found(method, images, labels) > 0.8

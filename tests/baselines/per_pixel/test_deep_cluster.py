@@ -4,19 +4,21 @@ import numpy as np
 import pytest
 import torch
 
-from pixelcluster.baselines.base import filled
 from pixelcluster.baselines.per_pixel import deep_cluster
+from pixelcluster.baselines.per_pixel.base import usable_images
 from pixelcluster.baselines.per_pixel.deep_cluster import DeepCluster, Embedding
 from pixelcluster.baselines.per_pixel.network import Trunk
 
 
 def test_planted_blocks_are_found(found, blocks):
+    """Far better than after one step: clusters of an untrained network hold about half of the pixels."""
     images, labels = blocks
-    method = DeepCluster(3, steps=50, crop=64, batch_size=4, device="cpu").fit(images)
+    settings = {"seed": 0, "crop": 64, "batch_size": 4, "device": "cpu", "learning_rate": 0.01}
+    method = DeepCluster(3, steps=60, **settings).fit(images)
     # The last layer starts at 0: the first loss of a round is that of a guess among 30 pseudo classes.
     assert method.losses_[0] == pytest.approx(np.log(30), abs=1e-4)
-    assert np.mean(method.losses_[-10:]) < method.losses_[0] - 0.3
-    assert found(method, images, labels) > 0.5
+    assert found(DeepCluster(3, **settings, steps=1).fit(images), images, labels) < 0.65
+    assert found(method, images, labels) > 0.8
 
 
 def test_every_round_starts_with_a_fresh_last_layer(monkeypatch, blocks):
@@ -35,7 +37,7 @@ def test_pseudo_labels_come_from_the_network_as_it_was_at_the_start_of_the_round
 
 def test_the_embedding_is_white_before_its_length_is_one(blocks):
     torch.manual_seed(0)
-    usable = filled(blocks[0], None)
+    usable = usable_images(blocks[0], None)
     embedding = Embedding(Trunk(5).eval(), usable, torch.device("cpu"))
     with torch.no_grad():
         values = embedding(torch.from_numpy(blocks[0][0]).permute(2, 0, 1)[None])

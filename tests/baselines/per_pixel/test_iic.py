@@ -65,19 +65,29 @@ def test_masked_cells_do_not_count():
 
 
 def test_planted_blocks_are_found(found, blocks):
+    """Far better than after one step: clusters of an untrained network hold about half of the pixels."""
     images, labels = blocks
-    method = Iic(3, steps=80, crop=64, batch_size=4, device="cpu").fit(images)
+    settings = {"seed": 1, "crop": 64, "batch_size": 4, "device": "cpu", "learning_rate": 0.005}
+    method = Iic(3, steps=60, **settings).fit(images)
     assert np.mean(method.losses_[-10:]) < method.losses_[0] - 0.5
-    assert found(method, images, labels) > 0.5
+    assert found(Iic(3, **settings, steps=1).fit(images), images, labels) < 0.65
+    assert found(method, images, labels) > 0.8
 
 
 def test_the_sub_head_of_most_information_labels():
-    method = Iic(2, steps=1, crop=32, device="cpu").fit(
-        [np.random.default_rng(0).random((32, 32, 3), np.float32)]
-    )
-    heads = method._probabilities(method._features(torch.rand(1, 3, 32, 32)), "main")
-    assert heads.shape == (1, 3, 2, 8, 8)
-    assert torch.allclose(heads.sum(2), torch.ones(1, 3, 8, 8))
+    method = Iic(2, steps=1, crop=32, device="cpu")
+    method.fit([np.random.default_rng(0).random((32, 32, 3), np.float32)])
+    image = torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        heads = method._probabilities(method._features(image), "main")
+        assert heads.shape == (1, 3, 2, 8, 8)
+        assert torch.allclose(heads.sum(2), torch.ones(1, 3, 8, 8))
+        for best in range(3):
+            method.quality_ = torch.eye(3)[best]
+            scores = method.scores(image, torch.ones(1, 8, 8))
+            assert [torch.equal(scores, heads[:, index]) for index in range(3)] == [
+                index == best for index in range(3)
+            ]
 
 
 def test_classes_that_only_infrared_tells_apart_are_found(found, aerial):

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from pixelcluster.baselines.per_pixel.infoseg import _SHARPNESS, InfoSeg, assigned, jensen_shannon
+from pixelcluster.baselines.per_pixel.network import largest
 
 
 def test_a_place_takes_the_global_feature_of_its_class():
@@ -39,7 +40,30 @@ def test_masked_cells_do_not_count():
 
 
 def test_planted_blocks_are_found(found, blocks):
+    """Far better than after one step: clusters of an untrained network hold about half of the pixels."""
     images, labels = blocks
-    method = InfoSeg(3, steps=80, crop=64, batch_size=4, device="cpu").fit(images)
+    settings = {"seed": 0, "crop": 64, "batch_size": 4, "device": "cpu", "learning_rate": 0.0005}
+    method = InfoSeg(3, steps=60, **settings).fit(images)
     assert np.mean(method.losses_[-10:]) < 0.7 * method.losses_[0]
-    assert found(method, images, labels) > 0.5
+    assert found(InfoSeg(3, **settings, steps=1).fit(images), images, labels) < 0.65
+    assert found(method, images, labels) > 0.8
+
+
+def test_the_global_features_are_of_the_used_pixels_in_prediction_too():
+    rng = np.random.default_rng(0)
+    method = InfoSeg(3, steps=2, crop=64, batch_size=2, device="cpu").fit(
+        [rng.random((64, 64, 3), np.float32)]
+    )
+    image = rng.random((64, 192, 3)).astype(np.float32)
+    mask = np.zeros((64, 192), bool)
+    mask[:, :64] = True
+    cells = torch.from_numpy(mask[::4, ::4])[None].float()
+    seen = torch.from_numpy(image).permute(2, 0, 1)[None]
+    with torch.no_grad():
+        scores = method.scores(seen, cells)
+        changed = torch.where(torch.arange(192) < 128, seen, 1 - seen)
+        other = method.scores(changed, cells)
+        whole = method.scores(seen, torch.ones_like(cells)), method.scores(changed, torch.ones_like(cells))
+    assert torch.allclose(scores[..., :16], other[..., :16], rtol=0, atol=1e-6)
+    assert not torch.allclose(whole[0][..., :16], whole[1][..., :16], rtol=0, atol=1e-6)
+    assert np.array_equal(method.predict(image, mask), largest(scores, (64, 192)))

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 
-from pixelcluster.baselines.base import filled
+from pixelcluster.baselines.per_pixel.base import usable_images
 from pixelcluster.baselines.per_pixel.co_occurrence import CoOccurrence
 from pixelcluster.baselines.per_pixel.cvae import Cvae
 from pixelcluster.baselines.per_pixel.deep_cluster import DeepCluster
 from pixelcluster.baselines.per_pixel.iic import Iic
 from pixelcluster.baselines.per_pixel.infoseg import InfoSeg
-from pixelcluster.baselines.per_pixel.loop import Crops, as_tensor, flip
+from pixelcluster.baselines.per_pixel.loop import Batch, Crops, flip
+from pixelcluster.baselines.per_pixel.network import as_tensor
+from pixelcluster.baselines.schedule import late_cosine
 from pixelcluster.errors import PixelClusterError
 
 TRAINED = pytest.mark.parametrize("kind", [CoOccurrence, Cvae, DeepCluster, Iic, InfoSeg])
@@ -29,15 +31,28 @@ def noise(*sizes):
 
 
 @TRAINED
-def test_masked_pixels_have_no_influence(kind):
-    images = noise((40, 52), (32, 32), (36, 40))
-    masks = [np.random.default_rng(1).random(image.shape[:2]) < 0.7 for image in images]
-    changed = [np.where(mask[..., None], image, 1 - image) for image, mask in zip(images, masks, strict=True)]
-    one, two = (quick(kind).fit(own, masks) for own in (images, changed))
-    assert one.losses_ == two.losses_
-    assert np.array_equal(one.predict(images[0]), two.predict(images[0]))
-    other = quick(kind).fit(changed)
-    assert one.losses_ != other.losses_
+@torch.no_grad()
+def test_masked_cells_do_not_enter_the_loss(kind):
+    """What lies farther from the used cells than a network sees may be anything."""
+    (wide,) = noise((32, 320))
+    changed = np.where(np.arange(320)[:, None] < 256, wide, 1 - wide * wide)
+    with torch.enable_grad():
+        method = quick(kind).fit([wide[:, :32]] * 2)
+    method.network_.eval()
+    for parameter in method.network_.parameters():
+        parameter.mul_(1.5)  # three steps leave all cells alike, and then no cell has any influence
+    cells = torch.zeros(2, 8, 80)
+    cells[..., :16] = 1
+    losses = []
+    for image in (wide, changed):
+        images = as_tensor([image, 0.5 * image])
+        batch = Batch(images, images, torch.tensor([False, False]), cells)
+        for own in (batch, batch._replace(cells=1 - cells)):
+            if kind is Cvae:
+                method.noise_.manual_seed(0)
+            losses.append(float(method.loss(own)))
+    assert losses[2] == pytest.approx(losses[0], rel=1e-5)
+    assert losses[3] != pytest.approx(losses[1], rel=1e-5)
 
 
 @TRAINED
@@ -86,6 +101,20 @@ def test_the_budget_is_kept(kind):
     assert len(method.losses_) > 1
 
 
+@TRAINED
+def test_the_learning_rate_falls_at_the_end_of_all_steps(kind, monkeypatch):
+    rates = []
+    step = torch.optim.Adam.step
+
+    def watched(self):
+        rates.append(self.param_groups[0]["lr"])
+        return step(self)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", watched)
+    quick(kind, steps=10, learning_rate=0.01).fit(noise((40, 40), (40, 40)))
+    assert rates == pytest.approx([0.01 * late_cosine(share / 10) for share in range(10)])
+
+
 @pytest.mark.parametrize("crop", [16, 40])
 def test_a_crop_that_does_not_fit_the_network_is_refused(crop):
     with pytest.raises(PixelClusterError, match=f"crop is {crop} px; wanted a multiple of 16 from 32 up"):
@@ -99,7 +128,7 @@ def test_a_loss_that_is_not_finite_ends_the_fit():
 
 def crops(images, masks=None, **changes):
     settings = {"size": 32, "batch_size": 6, "seed": 0, "device": torch.device("cpu")}
-    return Crops(filled(images, masks), **{**settings, **changes})
+    return Crops(usable_images(images, masks), **{**settings, **changes})
 
 
 def test_every_image_comes_once_before_one_comes_again():
