@@ -18,16 +18,13 @@ from pixelcluster.segmenting.alone.pixel_field import grow_to_pixels, map_labels
 from pixelcluster.segmenting.watch import Glimpse, Watch
 
 
-def correct_image(
-    image: Float, before: Marks, marks: Marks, *, seed: int = 0, progress: Watch | None = None
-) -> Marks:
+def correct_image(image: Float, before: Marks, marks: Marks, *, progress: Watch | None = None) -> Marks:
     """Segment an image anew, given an earlier result and strokes.
 
     Args:
         image: (H, W, 3) float32 sRGB in [0, 1].
         before: (H, W) ids of the earlier result.
         marks: (H, W) known ids, new ones among them, -1 elsewhere; at least one pixel is known.
-        seed: of the texture dictionary, as of the earlier result.
         progress: is told of every stage (`segmenting.watch`).
 
     Returns:
@@ -35,7 +32,7 @@ def correct_image(
     """
     watch = progress or (lambda glimpse: None)
     watch(Glimpse("evidence", 0.0))
-    evidence, project = image_evidence(image, seed=seed)
+    evidence, project = image_evidence(image)
     coarse = at_centres(before, evidence.shape)
     watch(Glimpse("boundaries", 0.3, coarse))
     atoms = watershed_atoms(boundary_strength(evidence))

@@ -2,9 +2,9 @@
 
 A stack has three parts. `channels` are continuous (CIE Lab, or the leading principal components of a stack
 given by the caller) and are explained by heads that are affine in the latent field. The codes are soft
-one-hot (population) codes of each channel and of a small dictionary of local texture; the Gaussian residual
-of a code, whitened by its mean, is the chi-square distance. Everything lies on a grid of about `GRID_CELLS`
-cells at most, so the cost of the inference does not grow with the image.
+one-hot (population) codes of each channel and of a dictionary of local texture (`textons`); the Gaussian
+residual of a code, whitened by its mean, is the chi-square distance. Everything lies on a grid of about
+`GRID_CELLS` cells at most, so the cost of the inference does not grow with the image.
 
 Sources: Martin, Fowlkes, Malik, "Learning to detect natural image boundaries using local brightness, color,
 and texture cues" (TPAMI 2004): soft histograms of Lab and textons; Leung, Malik (IJCV 2001): textons.
@@ -19,12 +19,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pixelcluster.segmenting.alone.textons import N_TEXTONS, textons
+
 Float = NDArray[np.float32]
 Projection = Callable[[Float], Float]  # pixels (..., D) of the image or stack -> channels (..., 3)
 
 GRID_CELLS = 38_900  # about 241 x 161: half the side of a 481 x 321 photograph
 N_BINS = 12
-N_TEXTONS = 32
+_N_WORDS = 32
 _LAB_RANGES = ((0.0, 100.0), (-40.0, 50.0), (-50.0, 60.0))  # covers almost every pixel of a photograph
 UNIT_SPREAD = 20.0  # one standard deviation of a whitened channel, in units of Lab
 _SAMPLE = 4000
@@ -113,53 +115,22 @@ def soft_codes(channel: Float, low: float, high: float, n_bins: int = N_BINS) ->
     return codes
 
 
-def filter_bank(grey: Float) -> Float:
-    """Even and odd oriented filters at two scales, and two differences of Gaussians.
-
-    Args:
-        grey: (H, W).
-
-    Returns:
-        (H, W, 26) responses.
-    """
-    responses = []
-    for sigma in (1.0, 2.0):
-        radius = int(np.ceil(9 * sigma))
-        y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1].astype(np.float32)
-        for k in range(6):
-            angle = k * np.pi / 6
-            across, along = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-            bump = np.exp(-0.5 * (across / sigma) ** 2 - 0.5 * (along / (3 * sigma)) ** 2)
-            for kernel in ((across**2 / sigma**2 - 1) * bump, across * bump):
-                kernel = kernel - kernel.mean()
-                kernel /= np.abs(kernel).sum()
-                responses.append(cv2.filter2D(grey, -1, kernel, borderType=cv2.BORDER_REFLECT))
-        narrow, wide = (
-            cv2.GaussianBlur(grey, (0, 0), s, borderType=cv2.BORDER_REFLECT) for s in (sigma, 2 * sigma)
-        )
-        responses.append(narrow - wide)
-    bank: Float = np.stack(responses, -1)
-    return bank
-
-
-def dictionary_codes(
-    features: Float, shape: tuple[int, int], *, seed: int, n_words: int = N_TEXTONS
-) -> Float:
-    """K-means dictionary of local descriptors, as soft occupancies on the grid.
+def dictionary_codes(features: Float, shape: tuple[int, int], *, seed: int) -> Float:
+    """K-means dictionary of the descriptors of one image, as soft occupancies on the grid.
 
     Args:
         features: (H, W, D) descriptors.
         shape: rows and columns of the grid.
         seed: of the sample and the start.
-        n_words: size of the dictionary (fewer where there are fewer distinct descriptors).
 
     Returns:
-        (n_words, h, w) float32: share of each grid cell taken by each word.
+        (n_words, h, w) float32: share of each grid cell taken by each of 32 words, fewer where there are
+            fewer distinct descriptors.
     """
     points = features.reshape(-1, features.shape[-1])
     generator = np.random.default_rng(seed)
     sample = points[generator.choice(len(points), min(_SAMPLE, len(points)), replace=False)]
-    start = generator.choice(len(sample), min(n_words, len(sample)), replace=False)
+    start = generator.choice(len(sample), min(_N_WORDS, len(sample)), replace=False)
     centres = np.unique(sample[start], axis=0)
     for _ in range(10):
         nearest = _nearest(sample, centres)
@@ -169,30 +140,40 @@ def dictionary_codes(
         filled = counts > 0
         centres[filled] = means[filled] / counts[filled, None]
     words = _nearest(points, centres).reshape(features.shape[:2])
-    return np.stack([shrink((words == k).astype(np.float32), shape) for k in range(len(centres))])
+    return occupancies(words, len(centres), shape)
 
 
-def image_evidence(image: Float, *, seed: int = 0) -> tuple[Evidence, Projection]:
+def occupancies(words: NDArray[np.intp], n_words: int, shape: tuple[int, int]) -> Float:
+    """Return the share of each grid cell taken by each word, (n_words, h, w) float32, of words (H, W)."""
+    return np.stack([shrink((words == k).astype(np.float32), shape) for k in range(n_words)])
+
+
+def fine_channels(image: Float) -> tuple[Float, float]:
+    """Return Lab (h, w, 3) at twice the grid's resolution, of dark images brightened, and the power of that.
+
+    Textons live there: half a photograph's detail is lost on the grid itself.
+    """
+    fine = lab(shrink(image, grid_shape(*image.shape[:2], cells=4 * GRID_CELLS)))
+    power = brightening(fine[..., 0])
+    return brighten(fine, power), power
+
+
+def image_evidence(image: Float) -> tuple[Evidence, Projection]:
     """The default stack: Lab (of dark images brightened), its soft codes, and textons of the lightness.
 
     Args:
         image: (H, W, 3) sRGB in [0, 1].
-        seed: of the texton dictionary.
 
     Returns:
         The stack on the grid, and the way from pixels to channels, for full resolution.
     """
-    height, width = image.shape[:2]
-    shape = grid_shape(height, width)
-    # Textons live at twice the grid's resolution: half a photograph's detail is lost on the grid itself.
-    small = shrink(image, grid_shape(height, width, cells=4 * GRID_CELLS))
-    fine = lab(small)
-    power = brightening(fine[..., 0])
-    fine = brighten(fine, power)
+    shape = grid_shape(*image.shape[:2])
+    fine, power = fine_channels(image)
     channels = shrink(fine, shape)
     first, second, third = (soft_codes(channels[..., c], *limits) for c, limits in enumerate(_LAB_RANGES))
-    textons = dictionary_codes(filter_bank(fine[..., 0] / np.float32(100)), shape, seed=seed)
-    return Evidence(channels, (first, second, third), textons), lambda pixels: brighten(lab(pixels), power)
+    words = textons(fine[..., 0] / np.float32(100))
+    texture = occupancies(words, N_TEXTONS, shape)
+    return Evidence(channels, (first, second, third), texture), lambda pixels: brighten(lab(pixels), power)
 
 
 def stack_evidence(targets: Float, *, seed: int = 0) -> Evidence:

@@ -11,6 +11,8 @@ import heapq
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from pixelcluster.segmenting.alone.evidence import Float
 from pixelcluster.segmenting.alone.hierarchy import (
@@ -24,6 +26,7 @@ from pixelcluster.segmenting.alone.hierarchy import (
 )
 
 FAR_STRENGTH = 0.75
+PLAIN = 0.5  # squared units of Lab: colours vary by less, or are no further apart
 
 
 def link_clusters(
@@ -69,6 +72,21 @@ def link_clusters(
         cost[i], cost[:, i] = row, row
         cost[j], cost[:, j] = np.inf, np.inf
     ids: Int = np.unique(cluster, return_inverse=True)[1]
+    return ids
+
+
+def one_colour(statistics: Statistics) -> Int:
+    """Return a group (n,) for each of n regions: those of one and the same plain colour are one group.
+
+    Near an edge texture is that of the edge: of a plain ground it says where the edge is, not what is there.
+    """
+    mean = statistics.moments[:, :3] / statistics.size[:, None]
+    plain = np.flatnonzero(statistics.residual < PLAIN * statistics.size)
+    apart = np.abs(mean[plain, None] - mean[plain]).max(-1, initial=0.0)
+    alike = coo_matrix(apart < PLAIN**0.5)
+    group = np.arange(len(mean))
+    group[plain] = len(mean) + connected_components(alike)[1]
+    ids: Int = np.unique(group, return_inverse=True)[1]
     return ids
 
 

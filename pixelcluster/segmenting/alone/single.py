@@ -4,7 +4,7 @@ The model is x_p = mu_{y_p} + A_{y_p} z_p + e over a target stack x (`evidence`)
 smoothest modes of the latent field, a tempered likelihood, a Potts prior with contrast-sensitive weights,
 and a description length for every cluster. Inference starts from many small clusters (`boundaries`), joins
 them while the objective rises (`hierarchy`, `linking`), and ends with Gibbs sweeps of the pixels' labels at
-temperature 0 (`pixel_field`). All but the last step happens on a bounded grid.
+temperature 0 (`pixel_field`). All but the last step happens on a bounded grid, and nothing is random.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pixelcluster.segmenting.alone.hierarchy import (
     objective_trace,
     region_statistics,
 )
-from pixelcluster.segmenting.alone.linking import link_clusters, split_clusters
+from pixelcluster.segmenting.alone.linking import link_clusters, one_colour, split_clusters
 from pixelcluster.segmenting.alone.pixel_field import (
     Channels,
     grow_to_pixels,
@@ -63,7 +63,6 @@ def segment_image(
     image: Float,
     *,
     n_clusters: int | None = None,
-    seed: int = 0,
     probabilities: bool = False,
     scribbles: Labels | None = None,
     valid: NDArray[np.bool_] | None = None,
@@ -74,7 +73,6 @@ def segment_image(
     Args:
         image: (H, W, 3) float32 sRGB in [0, 1].
         n_clusters: exactly this many clusters; None lets the objective decide.
-        seed: of the texture dictionary; same seed, same result.
         probabilities: also return the conditionals of every pixel given its neighbours' labels.
         scribbles: (H, W) known classes, -1 elsewhere. Their pixels are clamped, clusters follow them (see
             `guided`), and ids are then the classes; clusters without strokes take the ids that are free.
@@ -95,12 +93,16 @@ def segment_image(
     height, width = image.shape[:2]
 
     watch(Glimpse("evidence", 0.0))
-    evidence, project = image_evidence(image, seed=seed)
+    evidence, project = image_evidence(image)
     if valid is not None:
         evidence = replace(evidence, weight=shrink(valid.astype(np.float32), evidence.shape))
     # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
     wanted, at_least = (n_clusters, 1) if scribbles is None else (None, n_clusters or 1)
     found = find_clusters(evidence, wanted, at_least=at_least, progress=progress)
+    if scribbles is None and n_clusters is None:
+        possible = count_colours(image, at_least=int(found.clusters.max()) + 1)
+        if possible <= found.clusters.max():  # a drawing: what lies near an edge is no cluster of its own
+            found = find_clusters(evidence, possible)
     clusters = found.clusters
 
     def channels(start: int, stop: int) -> Float:
@@ -176,6 +178,7 @@ def find_clusters(
         if show is not None:
             _show_merges(merges, atoms, objective, show)
         regions = merges.cut(n_merges)[atoms]
+        regions = one_colour(region_statistics(regions, evidence))[regions]
         statistics, graph = region_statistics(regions, evidence), region_graph(regions, strength)
         return Found(link_clusters(statistics, graph, n_clusters=wanted)[regions], atoms, objective)
 

@@ -57,7 +57,7 @@ def write_raster_outputs(
     *,
     overwrite: bool,
     look: Callable[[Float, NDArray[np.int32], NDArray[np.uint8]], None] | None = None,
-    progress: Callable[[float], None] = lambda share: None,
+    share_done: Callable[[float], None] = lambda share: None,
 ) -> list[ClusterRow]:
     """Label every window and write what is wanted, all of it or nothing.
 
@@ -68,7 +68,7 @@ def write_raster_outputs(
         polygons: their least area and simplification.
         overwrite: replace existing files.
         look: called with an overview of the picture (h, w, 3), its ids (h, w), and their colours.
-        progress: called with the share of the pixels that are labelled, from 0 to 1.
+        share_done: called with the share of the pixels that are labelled, from 0 to 1.
 
     Returns:
         One row a cluster; shares are of the valid pixels.
@@ -90,7 +90,7 @@ def write_raster_outputs(
             for top, left, window, values, valid in labels.windows:
                 writer.write(top, left, window, valid)
                 done += window.size
-                progress(done / (raster.shape[0] * raster.shape[1]))
+                share_done(done / (raster.shape[0] * raster.shape[1]))
                 shown = raster.display(values)
                 thumbnail.add(top, left, window, shown, valid)
                 tally.add(window[valid], shown[valid])

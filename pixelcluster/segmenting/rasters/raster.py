@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,15 +18,13 @@ from pixelcluster.io.windows import fill_invalid
 from pixelcluster.segmenting.alone.guided import marks_on_grid
 from pixelcluster.segmenting.alone.pixel_field import Labels
 from pixelcluster.segmenting.blend import blended_rows, grown_rows
-from pixelcluster.segmenting.predict import OVERLAP, TILE, Mode, tile_log_probabilities
+from pixelcluster.segmenting.predict import OVERLAP, TILE, tile_log_probabilities
 from pixelcluster.segmenting.rasters.guided_scene import guide_scene
 from pixelcluster.segmenting.rasters.outputs import LabelledWindow, RasterLabels, strip_windows
 from pixelcluster.segmenting.rasters.scene import fit_scene
 from pixelcluster.segmenting.rasters.scene_labels import label_windows, without_rare
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.segmenting.relabel import current_ids
-
-if TYPE_CHECKING:
-    from pixelcluster.training.model import TrainedModel
 
 _WINDOW = 2 * BLOCK
 
@@ -61,11 +58,8 @@ def label_alone(
 
 def label_with_model(
     raster: Raster,
-    model: TrainedModel,
+    reader: Reader,
     *,
-    mode: Mode,
-    seed: int,
-    device: torch.device,
     window: int | None = None,
     scribbles: RasterScribbles | None = None,
 ) -> RasterLabels:
@@ -73,14 +67,12 @@ def label_with_model(
 
     Args:
         raster: open, with one band or three.
-        model: fitted.
-        mode: "fast" or "exact".
-        seed: of the chains.
-        device: where to compute.
+        reader: a model, and how it is asked.
         window: side of a window in pixels of the raster; it is averaged to the size the model was trained
             at. None: that size itself, so that the model sees the raster's own resolution.
         scribbles: known ids, which stay as they are, and the chains' labels follow.
     """
+    model = reader.model
     side = model.config.targets.image_side or TILE
     factor = (window or side) / side
     height, width = (max(1, round(n / factor)) for n in raster.shape)
@@ -100,18 +92,7 @@ def label_with_model(
             return torch.zeros(model.generator.n_clusters, *cells)
         picture = raster.display(fill_invalid(values, valid))
         known = None if marks is None else marks_on_grid(marks(down, across), size)
-        return tile_log_probabilities(
-            model,
-            picture,
-            rows,
-            columns,
-            height,
-            mode=mode,
-            seed=seed,
-            device=device,
-            mask=valid,
-            scribbles=known,
-        )
+        return tile_log_probabilities(reader, picture, rows, columns, height, mask=valid, scribbles=known)
 
     strips = blended_rows(height, width, predict, stride=stride, tile=side, overlap=min(OVERLAP, side // 4))
     rows = (values.argmax(0) for _, values in grown_rows(strips, -(-height // stride), *raster.shape))

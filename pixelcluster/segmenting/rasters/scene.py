@@ -145,9 +145,9 @@ def log_evidence(scene: Scene, channels: Tensor) -> Tensor:
     return torch.stack([planes[i] for i in range(scene.n_clusters)])
 
 
-def count_clusters(picture: Float, *, seed: int = 0) -> int:
+def count_clusters(picture: Float) -> int:
     """Return how many clusters the objective of `single` finds in an image (h, w, 3), at most `MAX_AUTO`."""
-    evidence, _ = image_evidence(picture, seed=seed)
+    evidence, _ = image_evidence(picture)
     return _count_in_evidence(evidence)
 
 
@@ -155,7 +155,7 @@ def _count_in_overview(raster: Raster, seed: int) -> int:
     picture, valid = raster.overview(4 * GRID_CELLS)
     picture = fill_invalid(picture, valid)
     if picture.shape[-1] in (1, 3):
-        return count_clusters(raster.display(picture), seed=seed)
+        return count_clusters(raster.display(picture))
     return _count_in_evidence(stack_evidence(picture, seed=seed))
 
 

@@ -32,14 +32,13 @@ def is_picture(raster: Raster, max_pixels: int) -> bool:
 
 
 def label_whole(
-    raster: Raster, n_clusters: int | None, *, seed: int, scribbles: RasterScribbles | None = None
+    raster: Raster, n_clusters: int | None, *, scribbles: RasterScribbles | None = None
 ) -> RasterLabels:
     """Segment the raster as a picture.
 
     Args:
         raster: open; see `is_picture`.
         n_clusters: this many; None: chosen. A scene of fewer colours warns and gives those.
-        seed: same seed, same result.
         scribbles: known classes, which are clamped; clusters follow them (`segmenting.alone.guided`).
 
     Raises:
@@ -59,7 +58,7 @@ def label_whole(
     whole = bool(seen.all())
     labels = np.zeros(raster.shape, np.int32)
     labels[box] = segment_image(
-        image, n_clusters=n_clusters, seed=seed, scribbles=marks, valid=None if whole else seen
+        image, n_clusters=n_clusters, scribbles=marks, valid=None if whole else seen
     ).label_map
     if marks is None and not whole:
         labels[valid] = _renumbered(labels[valid], image, seen, n_clusters)

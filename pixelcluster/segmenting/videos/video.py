@@ -35,8 +35,7 @@ from pixelcluster.segmenting.segmentation import ClusterRow
 from pixelcluster.segmenting.videos.following import Trail, Trails
 
 if TYPE_CHECKING:
-    from pixelcluster.segmenting.predict import Mode
-    from pixelcluster.training.model import TrainedModel
+    from pixelcluster.segmenting.reader import Reader
 
 _SAMPLED_FRAMES, _SAMPLED_PIXELS = 32, 40_000
 _WINDOW = 1024  # pixels; even
@@ -84,7 +83,7 @@ def fit_clip(video: Video, n_clusters: int | None, *, seed: int) -> tuple[Scene,
     if n_clusters is None:
         chosen = [kept[i * (len(kept) - 1) // 3] for i in range(4)]
         mosaic = np.concatenate([np.concatenate(chosen[:2], 1), np.concatenate(chosen[2:], 1)])
-        wanted = count_clusters(mosaic if len(kept) > 1 else kept[0], seed=seed)
+        wanted = count_clusters(mosaic if len(kept) > 1 else kept[0])
     else:
         wanted = n_clusters
     scene = fit_mixture(np.concatenate([picture.reshape(-1, 3) for picture in kept]), wanted, seed=seed)
@@ -133,22 +132,13 @@ def _label_frame(scene: Scene, image: Float, history: Tensor | None) -> tuple[La
 
 
 def label_with_model(
-    model: TrainedModel,
-    frames: Iterable[Frame],
-    *,
-    mode: Mode,
-    seed: int,
-    device: torch.device,
-    dynamic: bool = True,
+    reader: Reader, frames: Iterable[Frame], *, dynamic: bool = True
 ) -> Iterator[LabelledFrame]:
     """Ask a trained model frame by frame.
 
     Args:
-        model: fitted.
+        reader: a model, and how it is asked; the student's answers are filtered.
         frames: in the order they are shown.
-        mode: "fast" filters the student's answers, "exact" runs the chains.
-        seed: of the chains.
-        device: where to compute.
         dynamic: whether a frame's prior knows the frame before.
     """
     from pixelcluster.segmenting.predict import label_image
@@ -156,7 +146,7 @@ def label_with_model(
     trails: Trails | None = {} if dynamic else None
     for frame in frames:
         image = read_image(frame.image)
-        labels, _ = label_image(model, image, mode=mode, seed=seed, device=device, trails=trails)
+        labels, _ = label_image(reader, image, trails=trails)
         yield LabelledFrame(frame.image, labels, frame.time)
 
 
@@ -167,7 +157,7 @@ def write_video_outputs(
     *,
     overwrite: bool,
     look: Callable[[Float, Labels, NDArray[np.uint8]], None] | None = None,
-    progress: Callable[[float], None] = lambda share: None,
+    share_done: Callable[[float], None] = lambda share: None,
 ) -> list[ClusterRow]:
     """Label every frame and write what is wanted, all of it or nothing.
 
@@ -177,7 +167,7 @@ def write_video_outputs(
         files: by role: "labels" (Matroska) and, where wanted, "overlay" (MP4).
         overwrite: replace existing files.
         look: called with the first picture (H, W, 3) in [0, 1], its ids (H, W), and the colours of the ids.
-        progress: called with the share of the frames that is done, from 0 to 1.
+        share_done: called with the share of the frames that is done, from 0 to 1.
 
     Returns:
         One row a cluster; pixels and shares are of all frames.
@@ -202,5 +192,5 @@ def write_video_outputs(
             if look is not None and number == 0:
                 look(image, frame.labels, palette)
             if labels.n_frames:
-                progress(min(1.0, (number + 1) / labels.n_frames))
+                share_done(min(1.0, (number + 1) / labels.n_frames))
     return tally.rows(names)

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from pixelcluster.errors import PixelClusterError
+from pixelcluster.io.read import read_image
 from pixelcluster.io.windows import fill_invalid
 from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph, watershed_atoms
 from pixelcluster.segmenting.alone.evidence import (
@@ -99,6 +101,33 @@ def test_regions_apart_share_a_cluster() -> None:
     assert link_clusters(statistics, region_graph(labels, boundary_strength(evidence))).tolist() == [0, 1, 1]
 
 
+@pytest.mark.parametrize("side", [32, 64, 256])
+def test_a_drawing_has_no_more_clusters_than_colours(side: int) -> None:
+    row, column = np.mgrid[:side, :side] / side
+    disc = (row - 0.5) ** 2 + (column - 0.5) ** 2 < 0.16
+    disc &= ~((abs(row - 0.5) < 0.05) & (abs(column - 0.5) < 0.25))  # with a bar of the ground's colour
+    image = np.where(disc[..., None], (0.9, 0.1, 0.1), 1.0).astype(np.float32)
+    result = segment_image(image)
+    assert result.n_clusters == 2
+    assert agreement(result.label_map, disc.astype(np.int64)) > 0.95
+
+
+def test_a_plain_ground_is_one_cluster_whatever_stands_on_it() -> None:
+    image = np.ones((300, 400, 3), dtype=np.float32)
+    image[:6, :, 2] = np.linspace(0, 1, 400)  # many colours
+    for column, top, colour in ((40, 80, (0, 0.5, 1)), (130, 160, (1, 0.5, 0)), (220, 40, (0, 0.6, 0))):
+        image[top:280, column : column + 60] = colour
+    counts = np.bincount(segment_image(image).label_map[(image == 1).all(2)])
+    assert counts.max() > 0.95 * counts.sum()  # but for some of it beside the strip
+
+
+def test_a_grey_level_of_noise_moves_few_labels() -> None:
+    image = read_image(Path(__file__).parents[3] / "assets" / "samples" / "china.jpg")
+    noise = np.random.default_rng(0).integers(-1, 2, image.shape).astype(np.float32) / 255
+    before, after = segment_image(image), segment_image(np.clip(image + noise, 0, 1))
+    assert agreement(before.label_map, after.label_map.astype(np.int64)) > 0.97
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1), (2, 3), (17, 400)])
 def test_constant_images_are_one_cluster(shape: tuple[int, int]) -> None:
     result = segment_image(np.full((*shape, 3), 0.3, dtype=np.float32), probabilities=True)
@@ -133,9 +162,9 @@ def test_more_clusters_than_colours_returns_one_for_each_colour(quadrants: np.nd
     assert segment_image(scattered, n_clusters=20).label_map.max() == 19
 
 
-def test_same_seed_same_result(disc: tuple[np.ndarray, np.ndarray]) -> None:
+def test_nothing_is_random(disc: tuple[np.ndarray, np.ndarray]) -> None:
     image = np.random.default_rng(4).random((50, 70, 3)).astype(np.float32) * 0.3 + disc[0][:50, :70] * 0.7
-    first, second = (segment_image(image, seed=3, probabilities=True) for _ in range(2))
+    first, second = (segment_image(image, probabilities=True) for _ in range(2))
     assert np.array_equal(first.label_map, second.label_map)
     assert np.array_equal(first.probabilities, second.probabilities)
 
@@ -182,7 +211,7 @@ def test_large_images_keep_the_grid_bounded_and_the_labels_sharp() -> None:
     truth = np.zeros((1200, 1600), dtype=np.int32)
     truth[301:901, 403:1203] = 1
     # The frontier lies on the very pixel, not on the grid's; the Potts prior may round the corners.
-    assert (labels != truth).sum() < 60
+    assert (labels != truth).sum() < 90
 
 
 def test_refusals() -> None:
@@ -276,16 +305,17 @@ def test_nothing_to_split_is_left_alone() -> None:
 
 
 def test_only_pixels_of_split_clusters_are_certain() -> None:
-    """60 clusters of a noisy disc on flat blue: the grid has basins for 41, those of the disc are split."""
+    """60 clusters of a noisy disc on blue: the grid has basins for fewer, those of the disc are split."""
     y, x = np.mgrid[:90, :120]
     disc = (y - 45) ** 2 + (x - 60) ** 2 < 25**2
     image = np.where(disc[..., None], (0.8, 0.5, 0.1), (0.2, 0.3, 0.7)).astype(np.float32)
-    image[disc] += np.random.default_rng(0).normal(0, 0.04, (int(disc.sum()), 3)).astype(np.float32)
+    noise = np.random.default_rng(0).normal(0, 1, image.shape) * np.where(disc, 0.04, 0.003)[..., None]
+    image += noise.astype(np.float32)
     found = segment_image(image.clip(0, 1), n_clusters=60, probabilities=True)
     assert found.n_clusters == 60
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(0), 1, atol=1e-5)
-    assert (found.probabilities.argmax(0) == found.label_map).mean() > 0.98
+    assert (found.probabilities.argmax(0) == found.label_map).mean() > 0.95
     assert 0.02 < (found.probabilities.max(0) < 1 - 1e-4).mean() < 0.5
 
 

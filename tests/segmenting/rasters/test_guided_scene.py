@@ -12,6 +12,7 @@ from pixelcluster.io.raster import open_raster
 from pixelcluster.io.raster_scribbles import open_raster_scribbles
 from pixelcluster.segmenting.rasters import raster as raster_module
 from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
+from pixelcluster.segmenting.reader import Reader
 from tests.rasters import planted, write_scene
 from tests.segmenting.rasters.test_raster import CPU, model  # noqa: F401
 
@@ -140,7 +141,7 @@ def test_a_model_follows_strokes(tmp_path: Path, model) -> None:  # noqa: F811
     image, truth = (part[0] for part in textures(1, side=200, seed=5))
     grey_raster(tmp_path / "t.tif", image)
     with open_raster(tmp_path / "t.tif") as raster:
-        plain = collect(raster.shape, label_with_model(raster, model, mode="exact", seed=0, device=CPU))
+        plain = collect(raster.shape, label_with_model(raster, Reader(model, "exact", 0, CPU)))
     wrong = 1 if (plain[5:60, 5:60] == 1).mean() < 0.5 else 2
     ids = np.zeros(truth.shape, np.uint8)
     ids[5:60:2, 5:60] = wrong
@@ -149,7 +150,7 @@ def test_a_model_follows_strokes(tmp_path: Path, model) -> None:  # noqa: F811
         open_raster(tmp_path / "t.tif") as raster,
         open_raster_scribbles(tmp_path / "s.png", raster, names=("", "", "")) as scribbles,
     ):
-        found = label_with_model(raster, model, mode="exact", seed=0, device=CPU, scribbles=scribbles)
+        found = label_with_model(raster, Reader(model, "exact", 0, CPU), scribbles=scribbles)
         labels = collect(raster.shape, found)
     assert (labels[5:60:2, 5:60] == wrong).all()
     between = (slice(6, 59, 2), slice(5, 60))

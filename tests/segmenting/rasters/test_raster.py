@@ -14,6 +14,7 @@ from pixelcluster.segmenting.rasters import outputs as outputs_module
 from pixelcluster.segmenting.rasters import raster as raster_module
 from pixelcluster.segmenting.rasters.outputs import write_raster_outputs
 from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.training.run import fit_model
 from tests.rasters import planted, write_scene
 from tests.segmenting.test_predict import Half
@@ -46,7 +47,7 @@ def model():
 def ask(path: Path, model, **options) -> tuple[np.ndarray, np.ndarray]:
     with open_raster(path, colours_only=True) as raster:
         labels, valid = np.full(raster.shape, -1), np.zeros(raster.shape, bool)
-        found = label_with_model(raster, model, mode="exact", seed=0, device=CPU, **options)
+        found = label_with_model(raster, Reader(model, "exact", 0, CPU), **options)
         for top, left, window, values, seen in found.windows:
             assert window.shape == values.shape[:2] == seen.shape
             here = (slice(top, top + len(window)), slice(left, left + window.shape[1]))
@@ -59,9 +60,9 @@ def watch_tiles(monkeypatch) -> list[np.ndarray]:
     tiles: list[np.ndarray] = []
     original = raster_module.tile_log_probabilities
 
-    def watched(model, tile, *rest, **options):
+    def watched(reader, tile, *rest, **options):
         tiles.append(tile)
-        return original(model, tile, *rest, **options)
+        return original(reader, tile, *rest, **options)
 
     monkeypatch.setattr(raster_module, "tile_log_probabilities", watched)
     return tiles
@@ -112,10 +113,9 @@ def test_larger_windows_are_shrunk_to_the_models_size(tmp_path, model, monkeypat
     small = replace(model, config=model.config.model_copy(update={"targets": targets}), student=Half())
     tiles = watch_tiles(monkeypatch)
     with open_raster(tmp_path / "s.tif") as raster:
-        options = {"mode": "fast", "seed": 0, "device": CPU}
         for window, spread in ((128, 0.0), (None, 0.35)):
             tiles.clear()
-            found = label_with_model(raster, small, window=window, **options)
+            found = label_with_model(raster, Reader(small, "fast", 0, CPU), window=window)
             labels = [labels for _, _, labels, _, _ in found.windows]
             assert max(max(tile.shape) for tile in tiles) == 64
             assert tiles[0][..., 0].std() == pytest.approx(spread, abs=5e-3)
@@ -133,7 +133,7 @@ def test_what_is_invalid_is_not_labelled(tmp_path, model) -> None:
         dataset.write(values)
     fast = replace(model, student=Half())
     with open_raster(tmp_path / "s.tif") as raster:
-        labels = label_with_model(raster, fast, mode="fast", seed=0, device=CPU)
+        labels = label_with_model(raster, Reader(fast, "fast", 0, CPU))
         files = {"labels": tmp_path / "l.tif", "overlay": tmp_path / "o.png"}
         table = write_raster_outputs(raster, labels, files, PolygonOptions(), overwrite=False)
     assert [row.pixels for row in table] == [pytest.approx(4500, abs=400), pytest.approx(4500, abs=400), 0]
@@ -161,7 +161,7 @@ def test_outputs_appear_together_or_not_at_all(tmp_path) -> None:
         assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
         shares: list[float] = []
         table = write_raster_outputs(
-            raster, good, files, PolygonOptions(), overwrite=False, progress=shares.append
+            raster, good, files, PolygonOptions(), overwrite=False, share_done=shares.append
         )
     assert shares == sorted(shares)
     assert shares[-1] == 1

@@ -23,10 +23,10 @@ DIAGONAL = np.add.outer(np.arange(150), np.arange(200)) < 130
 def label(path: Path, n_clusters: int | None, scribbles: Path | None = None) -> tuple[np.ndarray, tuple]:
     with open_raster(path) as raster:
         if scribbles is None:
-            found = label_whole(raster, n_clusters, seed=0)
+            found = label_whole(raster, n_clusters)
         else:
             with open_raster_scribbles(scribbles, raster) as strokes:
-                found = label_whole(raster, n_clusters, seed=0, scribbles=strokes)
+                found = label_whole(raster, n_clusters, scribbles=strokes)
         return collect(raster.shape, found), found.names
 
 
