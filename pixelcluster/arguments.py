@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
+from typing import Literal
 
 from pixelcluster.errors import PixelClusterError
+
+Mode = Literal["fast", "exact"]
+"""How a model answers about pixels: the student alone, or the chains."""
 
 LARGEST_SEED = 2**32 - 1
 """NumPy and scikit-learn take no larger one."""
@@ -22,13 +26,13 @@ def check_seed(seed: object) -> None:
 
 
 def check_k(k: object) -> None:
-    """Refuse what is neither a number of clusters nor None.
+    """Refuse what is neither a number of clusters nor "auto" nor None.
 
     Raises:
         PixelClusterError: naming it.
     """
-    if k is not None and (not isinstance(k, Integral) or int(k) < 1):
-        raise PixelClusterError(f"k is {k!r}; wanted a whole number from 1 up, or None to choose")
+    if k is not None and k != "auto" and (not isinstance(k, Integral) or int(k) < 1):
+        raise PixelClusterError(f"k is {k!r}; wanted a whole number from 1 up, or 'auto' or None to choose")
 
 
 def check_n_clusters(n_clusters: object) -> None:

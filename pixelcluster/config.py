@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from pixelcluster.arguments import Mode
 from pixelcluster.errors import PixelClusterError
 
 
@@ -38,7 +39,7 @@ class TargetSettings(_Section):
     stack: str = "encoder"
     """Names of `targets/` joined by "+"."""
     label_stride: PositiveInt = 4
-    """Pixels a label cell and axis."""
+    """Side of a label cell, in pixels."""
     image_side: Annotated[int, Field(ge=16)] | None = 256
     """Longest side images are shrunk to first of all, in pixels; none: native resolution, in tiles."""
     options: dict[str, dict[str, object]] = {}
@@ -53,10 +54,10 @@ class GeneratorSettings(_Section):
     latent_channels: Annotated[int, Field(ge=0)] = 4
     """d; 0 switches z off."""
     latent_stride: PositiveInt | None = 4
-    """Label cells a latent cell and axis; none: one latent cell an image, its appearance."""
+    """Side of a latent cell, in label cells; none: one latent cell per image, its appearance."""
     width: PositiveInt = 32
     noise: Literal["isotropic", "full"] = "full"
-    """One sigma, or a covariance a cluster: the pixel-scale latent of a factor model, integrated out."""
+    """One sigma, or one covariance per cluster: the pixel-scale latent of a factor model, integrated out."""
     sigma: PositiveFloat | None = None
     """Standard deviation of the noise on normalised targets at the start; none: the residual of the start.
     Not beside noise full, which starts from covariances."""
@@ -84,11 +85,11 @@ class SamplerSettings(_Section):
     """Langevin within Gibbs; see `pixelcluster.sampling.posterior`."""
 
     langevin_steps: Annotated[int, Field(ge=0)] = 5
-    """Steps on z a visit (the paper: 100 of a short-run chain; here chains persist)."""
+    """Steps on z per visit (the paper: 100 of a short-run chain; here chains persist)."""
     step_size: PositiveFloat = 0.5
     """In units of the inverse of the largest curvature; stable below 2."""
     gibbs_sweeps: PositiveInt = 2
-    """Sweeps over y a visit."""
+    """Sweeps over y per visit."""
     temperature: Annotated[float, Field(ge=0)] = 1.0
     """1 samples, 0 takes maxima."""
     tempering: Annotated[float, Field(ge=1)] = 2.0
@@ -109,7 +110,6 @@ class TrainingSettings(_Section):
     """Visits to every image."""
     batch_size: PositiveInt = 16
     learning_rate: PositiveFloat = 5e-3
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.5
     max_clusters: PositiveInt = 20
     """K at the start where the number of clusters is learned."""
 
@@ -124,12 +124,10 @@ class StudentSettings(_Section):
     """Frozen pretrained encoder; off: the encoder is learned from scratch too."""
     input_scale: PositiveFloat = 1.0
     """Factor images are enlarged by before the student sees them."""
-    rounds: PositiveInt = 1
-    """Times student and chains take turns."""
     views: PositiveInt = 4
     """Of each image: itself, and jittered, flipped and cropped ones."""
     steps: PositiveInt = 400
-    """Optimisation steps a round."""
+    """Optimisation steps."""
     batch_size: PositiveInt = 8
     learning_rate: PositiveFloat = 2e-3
 
@@ -159,7 +157,7 @@ class RunConfig(_Section):
     """All settings of a run."""
 
     n_clusters: PositiveInt | Literal["auto"] = "auto"
-    mode: Literal["fast", "exact"] = "exact"
+    mode: Mode = "exact"
     """How the model reads an image where the caller does not say: the student alone, or chains it starts."""
     targets: TargetSettings = TargetSettings()
     generator: GeneratorSettings = GeneratorSettings()

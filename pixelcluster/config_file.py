@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,6 +16,10 @@ from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.settings_yaml import read_yaml
 
 Settings = TypeVar("Settings", bound=BaseModel)
+
+_REMOVED = {("student", "rounds"): 1, ("training", "beta1"): 0.5}
+"""Keys that settings had once, by section and name, and the only value there is now: settings of older models
+hold them."""
 
 
 def load_settings(kind: type[Settings], path: str | Path) -> Settings:
@@ -52,7 +57,7 @@ def parse_settings(
         PixelClusterError: as `load_settings`.
     """
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(_without_removed(values))
     except ValidationError as error:
         first, *others = error.errors(include_url=False)
         place = _place(values, first["loc"])
@@ -81,6 +86,15 @@ def dump_config(config: RunConfig) -> str:
     """Return the settings as YAML that `load_config` reads back."""
     text: str = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     return text
+
+
+def _without_removed(values: Any) -> Any:
+    """Return values read from YAML without the keys of `_REMOVED`, where they ask for nothing else."""
+    for (section, key), value in _REMOVED.items():
+        own = values.get(section) if isinstance(values, Mapping) else None
+        if isinstance(own, Mapping) and own.get(key) == value:
+            values = {**values, section: {name: own[name] for name in own if name != key}}
+    return values
 
 
 def _place(values: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:

@@ -34,15 +34,15 @@ class Interrupted(KeyboardInterrupt):
 class StopSignals:
     """Handles both signals while the context is open; does nothing outside the main thread.
 
-    The first signal raises `Interrupted`, so that files half written are removed; or, once `deferred` is set,
-    is only noted, for a loop that has something to save first. After it both signals have their default
-    action: another one ends the process at once, even in a long call. No file is torn then, since files get
-    their names only when they are whole.
+    The first signal raises `Interrupted`, so that files half written are removed; while `deferred` is set, it
+    is only noted, so that a loop can first save what it has. From then on both signals have their default
+    action: a second one ends the process at once, even in a long call. No file is torn by that, since files
+    get their names only when they are whole.
 
     Attributes:
         received: the signal, or None.
-        deferred: whether somebody looks at `received` and ends the program.
-        message: what is said otherwise.
+        deferred: True while a loop looks at `received` after each of its steps and ends the program itself.
+        message: of the `Interrupted` that is raised while nobody does.
     """
 
     def __init__(self) -> None:
@@ -72,11 +72,11 @@ class StopSignals:
 
 @dataclass(frozen=True)
 class Keeping:
-    """How a run is kept safe.
+    """When a run saves its state.
 
     Attributes:
-        minutes: between checkpoints.
-        stop: signals that end the run at its next step, once it has something to save.
+        minutes: between two checkpoints.
+        stop: signals that make it save after the step under way, and end.
     """
 
     minutes: float = 10.0

@@ -16,7 +16,7 @@ def test_seeds_that_are_none(seed) -> None:
 def test_what_is_right_passes() -> None:
     for seed in (0, LARGEST_SEED, np.int64(7)):
         check_seed(seed)
-    for k in (None, 1, np.int32(3)):
+    for k in (None, "auto", 1, np.int32(3)):
         check_k(k)
     for n_clusters in ("auto", 1, 40):
         check_n_clusters(n_clusters)

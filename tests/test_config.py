@@ -157,3 +157,17 @@ def test_what_goes_together_may_be_fitted() -> None:
         parse_config(changes).check_fit()
     for path in CONFIGS:
         load_config(path).check_fit()
+
+
+def test_keys_that_are_gone_are_dropped_where_they_ask_for_what_there_is(tmp_path: Path) -> None:
+    """An older model's config.yaml holds every setting of its time."""
+    path = tmp_path / "config.yaml"
+    path.write_text("student: {rounds: 1, steps: 9}\ntraining: {beta1: 0.5}\n")
+    assert load_config(path) == parse_config({"student": {"steps": 9}})
+    for text, key in (
+        ("student: {rounds: 2}", "student.rounds"),
+        ("training: {beta1: 0.9}", "training.beta1"),
+    ):
+        path.write_text(text)
+        with pytest.raises(PixelClusterError, match=f"line 1: unknown key {key}"):
+            load_config(path)

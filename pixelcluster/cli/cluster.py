@@ -15,6 +15,12 @@ from pixelcluster.stopping import Keeping, StopSignals
 @click.command("cluster", no_args_is_help=True)
 @click.argument("source", metavar="INPUT", required=False)
 @params.clusters
+@click.option(
+    "--config",
+    type=params.PATH,
+    metavar="FILE",
+    help="YAML with settings of the fit (start, chains, side, ...); options given here win.",
+)
 @click.option("-o", "--output", type=params.PATH, metavar="DIR", help="Folder for the results.")
 @click.option("--root", type=params.PATH, metavar="PATH", help="Where the data set named INPUT is.")
 @click.option("--predict", "model", type=params.PATH, metavar="MODEL", help="Infer with this model; no fit.")
@@ -36,6 +42,7 @@ def command(
     ctx: click.Context,
     source: str | None,
     clusters: int | Literal["auto"] | None,
+    config: Path | None,
     output: Path | None,
     root: Path | None,
     model: Path | None,
@@ -53,11 +60,19 @@ def command(
     INPUT is a folder of images, an npz file with an array (N, H, W) or (N, H, W, C), or the name of a data
     set with its --root: mnist, svhn, stl10; digits needs none.
 
-    Writes assignments.csv and assignments.npz (id, cluster, probability, entropy; the npz also the latent
-    embedding), sheets/ (a contact sheet a cluster: most typical first, least certain last), generated.png
+    Writes assignments.csv and assignments.npz (id, cluster, probability, entropy, margin; the npz also the
+    latent embedding), sheets/ (a contact sheet of each cluster, the least certain images last), generated.png
     and, after a fit, model/.
 
-    Ctrl-C and SIGTERM finish the step and save; the exit code is 130 or 143. --resume goes on from the newest
+    Probabilities and entropies are those given this fit. They say nothing of whether these are the right
+    clusters, and are too sure: most probabilities round to 1, those of wrong images too. Look for doubtful
+    images by margin, the difference of log p between the best cluster and the second best.
+
+    --config takes every setting of the fit: the fields of pixelcluster.cluster.settings.ImageSettings, for
+    example "chains: shared".
+
+    Ctrl-C and SIGTERM finish the step under way and save; before the first step there is nothing to save yet.
+    The exit code is 130 or 143. --resume goes on from the newest
     checkpoint as if nothing had happened, with the input and the settings of the run.
 
     \b
@@ -66,10 +81,15 @@ def command(
         pixelcluster cluster mnist --root mnist.npz -k 10 -o digits/
         pixelcluster cluster new/ --predict clusters/model -o new_clusters/
         pixelcluster cluster photos/ -k 8 --labels few.csv -o clusters/
+        pixelcluster cluster photos/ -k 8 --config mine.yaml -o clusters/
         pixelcluster cluster --resume clusters/
     """
-    if model is not None and (labels is not None or clusters is not None):
-        raise click.UsageError("--predict takes clusters from the model; leave out -k and --labels")
+    if model is not None:
+        from pixelcluster.io.model_files import IMAGES, refuse_other_kind
+
+        refuse_other_kind(model, IMAGES)
+    if model is not None and any(given is not None for given in (labels, clusters, config)):
+        raise click.UsageError("--predict takes clusters from the model; leave out -k, --labels and --config")
     if resume is not None:
         params.check_resumed(ctx, "minutes", "checkpoint_every")
     elif source is None or output is None:
@@ -90,7 +110,8 @@ def command(
                 source,
                 output,
                 root=root,
-                n_clusters="auto" if clusters is None else clusters,
+                n_clusters=clusters,
+                config=config,
                 model=model,
                 labels=labels,
                 minutes=minutes,

@@ -72,7 +72,8 @@ def command(
 
     LABELMAP is any mix of indexed or grey PNG, TIFF and NPZ files, from this program or another, and folders
     of them. Each gives <name>_colour.png in the output folder; with --format masks a 1-bit PNG a cluster,
-    with png16 plain ids as 16-bit grey, with palette the colours for GIMP, with coco one COCO file for all.
+    called by its name too where it has one, with png16 plain ids as 16-bit grey, with palette the colours for
+    GIMP, with coco one COCO file for all.
 
     With --to, MODEL is a folder of train; its fast mode becomes one file that runs without this program:
     image (1, 3, H, W), RGB in [0, 1], of any size -> log-probabilities (1, K, H, W).

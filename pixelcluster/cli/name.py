@@ -16,21 +16,19 @@ from pixelcluster.errors import PixelClusterError, show_path
 def command(model: Path, names: tuple[str, ...]) -> None:
     """Name clusters of a trained model: legends, tables and label maps then show the names.
 
-    Without ID=NAME, list the clusters in use and their names.
+    Without ID=NAME, list the clusters in use: id, colour in samples.png and label maps, share of the training
+    images, name.
 
     \b
     Examples:
-        pixelcluster name model/               lists the names
+        pixelcluster name model/               lists the clusters
         pixelcluster name model/ 0=sky "3=wet road"
         pixelcluster name model/ 3=          takes the name away
     """
-    from pixelcluster.segmenting.relabel import name_clusters, read_settings
+    from pixelcluster.segmenting.relabel import name_clusters
 
     if not names:
-        config = read_settings(model)
-        for i in range(config.n_clusters if config.n_clusters != "auto" else 0):
-            if i not in config.clusters.merged:
-                click.echo(f"{i}  {config.clusters.names.get(i, '')}".rstrip())
+        _list(model)
         return
     for i, name in name_clusters(model, dict(map(_parse, names))).clusters.names.items():
         click.echo(f"{i}  {name}")
@@ -41,3 +39,23 @@ def _parse(text: str) -> tuple[int, str]:
     if not equals or not number.strip().isdecimal():
         raise PixelClusterError(f"{show_path(text)}: is not ID=NAME, such as 0=sky")
     return int(number), name.strip()
+
+
+def _list(model: Path) -> None:
+    """Print a line for each cluster in use."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from pixelcluster.render.palette import categorical, hex_colours
+    from pixelcluster.segmenting.relabel import read_settings, training_shares
+
+    config = read_settings(model)
+    k = config.n_clusters if config.n_clusters != "auto" else 0
+    shares, console = training_shares(model, config), Console(soft_wrap=True, highlight=False)
+    for i, colour in enumerate(hex_colours(categorical(k))):
+        if i not in config.clusters.merged:
+            share = f"  {100 * shares[i]:5.1f} %" if shares else ""
+            name = config.clusters.names.get(i, "")
+            line = Text.assemble(f"{i:3}  ", ("   ", f"on {colour}"), f" {colour}{share}  {name}")
+            line.rstrip()
+            console.print(line)

@@ -122,7 +122,7 @@ stack = click.option(
     "--stack",
     metavar="NAME",
     help="What the model explains: rgb, lab, sobel, texture, patches, encoder, correspondence, or several "
-    "joined by +.",
+    "joined by +. segment without --model then fits the whole model to each picture, as --mode exact.",
 )
 max_pixels = click.option(
     "--max-pixels",
@@ -143,7 +143,7 @@ opacity = click.option(
 
 def palette(default: str) -> Callable[[Command], Command]:
     """Return the option `--palette`; `default` says what is taken without it."""
-    text = f"categorical, mean, grey, or a file (r g b lines, .json, .gpl); {default} if left out."
+    text = f"categorical, mean, grey, or a file (r g b or #rrggbb lines, .json, .gpl); {default} if left out."
     return click.option("--palette", metavar="NAME|FILE", help=text)
 
 
@@ -164,7 +164,9 @@ class GroupedCommand(click.Command):
         grouped = {name: heading for heading, names in self.sections.items() for name in names}
         for heading in ("Options", *self.sections):
             own = (
-                param for param in self.get_params(ctx) if grouped.get(str(param.name), "Options") == heading
+                param
+                for param in self.get_params(ctx)
+                if isinstance(param, click.Option) and grouped.get(str(param.name), "Options") == heading
             )
             records = [record for param in own if (record := param.get_help_record(ctx)) is not None]
             with formatter.section(heading):

@@ -88,17 +88,23 @@ def log_lines(every: float) -> Callable[[Mapping[str, object]], None]:
 
 
 def training_line(state: Mapping[str, object]) -> str:
-    """Phase, objective, shares per cluster, steps a second and time left, those that are known.
+    """Say where a run is, its objective, shares of the clusters, speed and time left, as far as known.
 
     Args:
         state: see `pixelcluster.progress`.
 
     Returns:
-        For example "step 1200  objective 0.1234  shares 12 30 58 %  8.1 steps/s  3:20 left".
+        For example "start 3 of 4  epoch 5 of 12  step 340  objective 0.1234  shares 12 30 58 %  8.1 steps/s
+        3:20 left of the starts"; step is the number a checkpoint would have, and without "of" the time is
+        that of the whole run.
     """
     parts = []
     if isinstance(share := state.get("share"), float):
         parts.append(f"{state['phase']} {100 * share:.0f} %")
+    if state.get("starts", 1) != 1:
+        parts.append(f"start {state['start']} of {state['starts']}")
+    if "epoch" in state:
+        parts.append(f"epoch {state['epoch']} of {state['epochs']}")
     if "step" in state:
         parts.append(f"step {state['step']}")
     if isinstance(objective := state.get("objective"), float):
@@ -111,7 +117,8 @@ def training_line(state: Mapping[str, object]) -> str:
     if rejected := state.get("rejected"):
         parts.append(f"{rejected} proposals rejected")
     if isinstance(left := state.get("seconds_left"), (int, float)):
-        parts.append(f"{_minutes(left)} left")
+        part = state.get("left_of")
+        parts.append(f"{_minutes(left)} left" + (f" of {part}" if part else ""))
     return "  ".join(parts)
 
 
@@ -123,7 +130,7 @@ def training_end(history: Sequence[Mapping[str, object]], n_clusters: int, secon
     """Say how a training run ended.
 
     Args:
-        history: an entry an epoch, as metrics.jsonl holds them.
+        history: an entry per epoch, as metrics.jsonl holds them.
         n_clusters: K of the model.
         seconds: that it took.
 

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import sys
-import time
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from pixelcluster.cli import params
-from pixelcluster.cli.streaming import print_outcome, throughput
-from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.errors import PixelClusterError
 
 if TYPE_CHECKING:
+    from pixelcluster.arguments import Mode
     from pixelcluster.io.label_map import LabelFormat
-    from pixelcluster.segmenting.runs.jobs import Outcome
 
 
 _SECTIONS = {
@@ -26,8 +21,35 @@ _SECTIONS = {
     "Many inputs": ("report", "shard", "skip_existing", "engine", "workers"),
 }
 
+_NOTES = """\b
+Cluster ids of an indexed PNG:
+    Pillow        numpy.asarray(Image.open("photo_labels.png"))
+    scikit-image  imread("photo_labels.png") @ (1, 6, 36) % 256
+    OpenCV        cv2.imread("photo_labels.png") @ (36, 6, 1) % 256
+With --format tif, and above 256 clusters, every reader gives them plainly.
 
-@click.command("segment", cls=params.GroupedCommand, sections=_SECTIONS, no_args_is_help=True)
+\b
+Arrays of an NPZ label map (numpy.load):
+    label_map      (H, W) int32 ids
+    palette        (K, 3) uint8
+    names          (K,), where clusters have names
+    probabilities  (K, H, W) float32, with --probabilities or --entropy
+    entropy        (H, W) float32 in nats, likewise
+Beside a PNG or TIFF, --probabilities writes the array `probabilities` into a file of its own.
+
+A TIFF that is georeferenced, exceeds --max-pixels, states nodata or has more than 4 bands is a raster: its
+label map is a tiled GeoTIFF with its CRS, a colour table and nodata id 255 (65535 above 255 clusters). With
+1 or 3 bands (choose with --bands) and up to --max-pixels it is segmented like a picture; else, and with a
+model, window by window in bounded memory.
+
+A video (MP4, MOV, MKV, WebM, AVI) is read frame by frame and keeps its ids from frame to frame: its label
+map is a lossless grey video (.mkv), its overlay an MP4.
+
+A file that cannot be read is reported, the others are segmented, and the exit code is 1.
+"""
+
+
+@click.command("segment", cls=params.GroupedCommand, sections=_SECTIONS, epilog=_NOTES, no_args_is_help=True)
 @click.argument("inputs", nargs=-1, required=True, type=params.PATH, metavar="INPUT...")
 @params.clusters
 @click.option(
@@ -56,16 +78,22 @@ _SECTIONS = {
 @params.opacity
 @params.palette("categorical")
 @click.option(
-    "--probabilities", is_flag=True, help="Write the probability of each cluster at each pixel (NPZ)."
+    "--probabilities",
+    is_flag=True,
+    help="Write the probability of each cluster at each pixel (NPZ), given this fit: sure of itself where "
+    "the fit is, it does not say which clusters another fit would find.",
 )
 @click.option(
-    "--entropy", is_flag=True, help="Write how uncertain each pixel is (16-bit PNG; 65535 is ln K)."
+    "--entropy",
+    is_flag=True,
+    help="Write how uncertain each pixel is, given this fit, as --probabilities (16-bit PNG; 65535 is ln K).",
 )
 @click.option(
     "--mode",
     type=click.Choice(["fast", "exact"]),
     help="exact runs the chains; without a model it fits the whole model to the one picture: slower, and "
-    "often not better.  [default: what the model says, fast without one]",
+    "often not better.  [default: what the model says; without one fast, with --stack "
+    "exact]",
 )
 @click.option(
     "--scribbles",
@@ -141,7 +169,7 @@ def command(
     palette: str | None,
     probabilities: bool,
     entropy: bool,
-    mode: Literal["fast", "exact"] | None,
+    mode: Mode | None,
     scribbles: Path | None,
     stack: str | None,
     seed: int,
@@ -170,57 +198,52 @@ def command(
     Examples:
         pixelcluster segment photo.jpg
             writes photo_labels.png and photo_overlay.png next to it
-        pixelcluster segment photo.jpg -k 5 -o out/ --format tif
-        pixelcluster segment photo.jpg -o map.png --no-overlay
-        pixelcluster segment scans/ --model model/ -o results/ --probabilities
-        pixelcluster segment photo.jpg --json | jq '.[0].shares'
-        pixelcluster segment photo.jpg --scribbles strokes.png -o corrected/
-        pixelcluster segment scans/ -o results/ --report results/report.html
-        pixelcluster segment scans/ -o results/ --shard 3/8 --skip-existing
-        pixelcluster segment list.txt --model model/ -o results/ --engine ray --workers 8
-        pixelcluster segment scene.tif -k 6 --polygons fields.geojson --min-area 5000
-        pixelcluster segment scene.tif -k 6 --scribbles strokes.geojson
+        pixelcluster segment photo.jpg -k 5 -o out/
+        pixelcluster segment scans/ --model model/ -o results/
+        pixelcluster segment scene.tif -k 6 --polygons fields.geojson
         pixelcluster segment clip.mp4 -k 6 -o out/
-
-    \b
-    Cluster ids of an indexed PNG:
-        Pillow        numpy.asarray(Image.open("photo_labels.png"))
-        scikit-image  imread("photo_labels.png") @ (1, 6, 36) % 256
-        OpenCV        cv2.imread("photo_labels.png") @ (36, 6, 1) % 256
-    With --format tif, and above 256 clusters, every reader gives them plainly.
-
-    A TIFF that is georeferenced, states nodata, has more than 4 bands or exceeds --max-pixels is a raster:
-    its label map is a tiled GeoTIFF with its CRS, a colour table and nodata id 255 (65535 above 255
-    clusters). With 1 or 3 bands (choose with --bands) and up to --max-pixels it is segmented like a picture;
-    else, and with a model, window by window in bounded memory.
-
-    A video (MP4, MOV, MKV, WebM, AVI) is read frame by frame and keeps its ids from frame to frame: its label
-    map is a lossless grey video (.mkv), its overlay an MP4.
-
-    A file that cannot be read is reported, the others are segmented, and the exit code is 1.
     """
-    from pixelcluster.io.naming import real_paths
     from pixelcluster.io.polygon_files import check_polygon_path
     from pixelcluster.io.polygons import PolygonOptions
     from pixelcluster.render.palette_file import check_palette
-    from pixelcluster.segmenting.method import Method, Segmenter
-    from pixelcluster.segmenting.runs.batch import run_jobs
-    from pixelcluster.segmenting.runs.jobs import Outputs, choose_format, plan_jobs
+    from pixelcluster.segmenting.method import Method
+    from pixelcluster.segmenting.runs.jobs import Outputs, choose_format
     from pixelcluster.segmenting.runs.manifest import is_manifest
-    from pixelcluster.segmenting.runs.selection import split_finished, take_shard
 
     if palette is not None:
         check_palette(palette)
     if polygons is not None:
         check_polygon_path(polygons)
     outputs = Outputs(
-        choose_format(output, label_format), overlay, probabilities, entropy, overwrite,
-        polygons, PolygonOptions(min_area, simplify), legend, opacity, palette,
-    )  # fmt: skip
+        label_format=choose_format(output, label_format),
+        overlay=overlay,
+        legend=legend,
+        opacity=opacity,
+        palette=palette,
+        probabilities=probabilities,
+        entropy=entropy,
+        overwrite=overwrite,
+        polygons=polygons,
+        polygon_options=PolygonOptions(min_area, simplify),
+    )
     method = Method(
-        None if clusters == "auto" else clusters, model, stack, mode, seed, device, probabilities or entropy,
-        max_pixels, bands, scribbles, window,
-    )  # fmt: skip
+        n_clusters=None if clusters == "auto" else clusters,
+        model=model,
+        stack=stack,
+        mode=mode,
+        seed=seed,
+        device=device,
+        probabilities=probabilities or entropy,
+        max_pixels=max_pixels,
+        bands=bands,
+        scribbles=scribbles,
+        window=window,
+    )
+    method.check()
+    if stack is not None and scribbles is None:  # which are refused
+        click.echo(
+            "note: --stack without --model fits the whole model to each picture, as --mode exact", err=True
+        )
     if workers is not None and engine == "plain":
         raise PixelClusterError("--workers are those of --engine ray; add it, or leave --workers out")
     if engine == "ray" or any(is_manifest(path) for path in inputs):
@@ -232,82 +255,26 @@ def command(
         from pixelcluster.cli.streaming import stream_command
         from pixelcluster.segmenting.runs.stream import Source
 
-        source = Source(inputs, output, outputs, shard, max_pixels)
-        if not stream_command(
-            source, method, use_ray=engine == "ray", workers=workers,
-            skip_existing=skip_existing, as_json=as_json,
-        ):  # fmt: skip
-            ctx.exit(1)
-        return
-    planned, outcomes = plan_jobs(inputs, output, outputs, max_pixels=max_pixels)
-    if scribbles is not None and len(planned) != 1:
-        raise PixelClusterError(f"--scribbles belong to one image, got {len(planned)} inputs; name one")
-    if bands is not None and len(planned) > 1 and not any(job.raster or job.video for job in planned):
-        raise PixelClusterError("--bands is for rasters, and all inputs are read as pictures; leave it out")
-    sources = real_paths(job.source for job in planned)
-    jobs = planned if shard is None else take_shard(planned, *shard)
-    if skip_existing:
-        jobs, finished = split_finished(jobs)
-        outcomes.extend(finished)
-        if not as_json:
-            click.echo(f"{len(finished)} of {len(finished) + len(jobs)} inputs skipped: their outputs exist")
-    album = None
-    if report is not None:
-        from pixelcluster.render.report import Album, check_report, write_report
+        passed = stream_command(
+            Source(inputs, output, outputs, shard, max_pixels),
+            method,
+            use_ray=engine == "ray",
+            workers=workers,
+            skip_existing=skip_existing,
+            as_json=as_json,
+        )
+    else:
+        from pixelcluster.cli.one_pass import one_pass_command
 
-        check_report(report, sources, overwrite=overwrite)
-        album = Album()
-    if jobs:
-        started = time.perf_counter()
-        segmenter = Segmenter(method)
-        with ExitStack() as bars:
-            if len(jobs) == 1 and (jobs[0].raster or jobs[0].video):
-                from pixelcluster.cli.progress import share_bar
-
-                show = bars.enter_context(share_bar("segmenting"))
-                runs = run_jobs(jobs, sources, segmenter, outputs, album=album, progress=show)
-            else:
-                runs = run_jobs(jobs, sources, segmenter, outputs, album=album)
-            if len(jobs) > 1 and sys.stderr.isatty():
-                from pixelcluster.cli.progress import track
-
-                runs = track(runs, len(jobs), "segmenting")
-            for outcome in runs:
-                outcomes.append(outcome)
-                if not as_json and len(jobs) > 1:
-                    _print(outcome, with_table=False)
-        if not as_json and len(jobs) == 1:  # not before the bar is gone
-            _print(outcomes[-1], with_table=True)
-        elif not as_json:
-            done = sum(outcome.error is None and not outcome.skipped for outcome in outcomes)
-            if done:
-                click.echo(throughput(done, time.perf_counter() - started))
-    if as_json:
-        click.echo(json.dumps([outcome.as_json() for outcome in outcomes], indent=2))
-    failed = [outcome for outcome in outcomes if outcome.error is not None]
-    for outcome in outcomes:
-        for message in outcome.warnings:
-            click.echo(f"warning: {show_path(outcome.source)}: {message}", err=True)
-    for outcome in failed:
-        click.echo(f"error: {outcome.error}", err=True)
-    if len(outcomes) > 1 and failed:
-        click.echo(f"{len(failed)} of {len(outcomes)} inputs failed", err=True)
-    if report is not None and album is not None:
-        settings = method.described()
-        if shard is not None:
-            settings["shard"] = "{}/{}".format(*shard)
-        write_report(report, outcomes, album.pages, settings, overwrite=overwrite)
-        if not as_json:
-            click.echo(f"report -> {show_path(report)}")
-    if failed:
+        passed = one_pass_command(
+            inputs,
+            output,
+            outputs,
+            method,
+            shard=shard,
+            skip_existing=skip_existing,
+            report=report,
+            as_json=as_json,
+        )
+    if not passed:
         ctx.exit(1)
-
-
-def _print(outcome: Outcome, *, with_table: bool) -> None:
-    if outcome.error is not None:
-        return
-    if with_table:
-        from pixelcluster.cli.tables import print_clusters
-
-        print_clusters(outcome.in_use)
-    print_outcome(outcome)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 from rich import box
@@ -15,9 +16,11 @@ from rich.text import Text
 if TYPE_CHECKING:
     from pixelcluster.segmenting.segmentation import ClusterRow
 
+_MOST_ROWS = 40
+
 
 def print_clusters(rows: Sequence[ClusterRow]) -> None:
-    """Print cluster, pixels, share and mean colour of clusters, largest first."""
+    """Print cluster, pixels, share and mean colour of clusters, the `_MOST_ROWS` largest, largest first."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("cluster", "pixels", "share"):
         table.add_column(name, justify="right")
@@ -25,13 +28,15 @@ def print_clusters(rows: Sequence[ClusterRow]) -> None:
     named = any(row.name for row in rows)
     if named:
         table.add_column("name")
-    for row in sorted(rows, key=lambda r: -r.pixels):
+    for row in sorted(rows, key=lambda r: -r.pixels)[:_MOST_ROWS]:
         colour = Text(row.mean_colour)
         if row.mean_colour:
             colour = Text.assemble(("   ", f"on {row.mean_colour}"), " ", row.mean_colour)
         called = [Text(row.name)] if named else []
         table.add_row(str(row.cluster), f"{row.pixels:,}", f"{100 * row.share:.1f} %", colour, *called)
     Console().print(table)
+    if len(rows) > _MOST_ROWS:
+        click.echo(f"... and {len(rows) - _MOST_ROWS} more; --json has all")
 
 
 def print_image_clusters(

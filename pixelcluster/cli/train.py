@@ -50,7 +50,8 @@ def command(
     config.yaml, metrics.jsonl and samples.png, a sheet of segmented samples. A file that cannot be read is
     reported, the model is trained on the others, and the exit code is 1.
 
-    Ctrl-C and SIGTERM finish the step and save; the exit code is 130 or 143. --resume goes on from the newest
+    Ctrl-C and SIGTERM finish the step under way and save; before the first step there is nothing to save yet.
+    The exit code is 130 or 143. --resume goes on from the newest
     checkpoint as if nothing had happened, with the settings of the run; FOLDER only if the images have moved.
 
     \b
@@ -66,7 +67,7 @@ def command(
     if resume is None and (folder is None or output is None):
         raise click.UsageError("FOLDER and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line, training_end
-    from pixelcluster.segmenting.train_folder import Training, resume_folder, train_folder
+    from pixelcluster.segmenting.train_folder import SAMPLES, Training, resume_folder, train_folder
     from pixelcluster.training.distributed import joined, leads
 
     stop = ctx.find_object(StopSignals)
@@ -84,10 +85,12 @@ def command(
             )
         if leads():
             shown = show_path(output)
-            click.echo(f"{shown}: model written; try pixelcluster segment IMAGE --model {shown}")
+            click.echo(f"{shown}: model written")
             fitted = model.model_
             seconds = time.monotonic() - started
             click.echo(training_end(fitted.history, fitted.generator.n_clusters, seconds))
+            sheet = show_path(output / SAMPLES)
+            click.echo(f"look at {sheet}, then try: pixelcluster segment IMAGE --model {shown}")
             for _, message in model.failures_:
                 click.echo(f"error: {message}", err=True)
             if model.failures_:

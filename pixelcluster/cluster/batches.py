@@ -14,7 +14,7 @@ class Batches:
 
     Args:
         graph: over the images.
-        size: images a mini-batch, at most.
+        size: images of a mini-batch at most.
         random: of the orders; drawn from when a pass begins.
     """
 

@@ -9,8 +9,9 @@ from pixelcluster.cluster.results import ARRAYS, ASSIGNMENTS, GENERATED, Cluster
 from pixelcluster.cluster.source import Given, read_input, read_labels
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
-from pixelcluster.io.write import check_writable, make_folder
+from pixelcluster.io.write import check_writable
 from pixelcluster.progress import Progress
+from pixelcluster.resuming.folder import run_folder
 from pixelcluster.stopping import CHECKPOINTS, Keeping
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def cluster_images(
     output: Path,
     *,
     root: Path | None = None,
-    n_clusters: int | Literal["auto"] = 10,
+    n_clusters: int | Literal["auto"] | None = None,
+    config: Path | None = None,
     model: Path | None = None,
     labels: Path | None = None,
     minutes: float | None = None,
@@ -43,7 +45,8 @@ def cluster_images(
         output: folder for assignments.csv, assignments.npz, sheets/, generated.png and, after a fit, model/;
             during a fit it holds its checkpoints.
         root: see `Given`.
-        n_clusters: K, or "auto".
+        n_clusters: K, or "auto"; None leaves it to the file of settings, and without one to "auto".
+        config: YAML file of `ImageSettings`.
         model: model folder to infer with instead of fitting.
         labels: see `Given`.
         minutes: of learning, at most.
@@ -60,17 +63,33 @@ def cluster_images(
         Interrupted: a signal came; the fit is saved.
     """
     from pixelcluster.cluster.estimator import ImageCluster
+    from pixelcluster.cluster.settings import ImageSettings
+    from pixelcluster.config_file import load_settings
     from pixelcluster.resuming.snapshots import find, remove
 
-    make_folder(output)
+    settings = None if config is None else load_settings(ImageSettings, config)
+    if n_clusters is None:
+        stated = settings is not None and "n_clusters" in settings.model_fields_set
+        n_clusters = settings.n_clusters if settings is not None and stated else "auto"
+    keeping = keeping or Keeping()
     if find(output / CHECKPOINTS) and not overwrite:
         raise PixelClusterError(
             f"{show_path(output)}: holds a run that was begun; allow replacing it with --overwrite, or go on "
             "with --resume"
         )
-    for name in (ASSIGNMENTS, ARRAYS, GENERATED):
-        check_writable(output / name, overwrite=overwrite)
-    if model is not None:
+    with run_folder(output, keeping.stop):
+        for name in (ASSIGNMENTS, ARRAYS, GENERATED):
+            check_writable(output / name, overwrite=overwrite)
+        if model is None:
+            return _fit(
+                ImageCluster(n_clusters, settings=settings, seed=seed, device=device),
+                Given(source, root, labels, max_pixels=max_pixels),
+                output,
+                minutes,
+                keeping,
+                progress,
+                overwrite=overwrite,
+            )
         estimator = ImageCluster.load(model, seed=seed, device=device)
         images, ids, failures = read_input(
             Given(source, root, max_pixels=max_pixels), estimator.model_.settings.side
@@ -78,17 +97,10 @@ def cluster_images(
         remove(output / CHECKPOINTS)
         probabilities, latents = estimator.predict_parts(images.permute(0, 2, 3, 1).numpy())
         found = Clustering(ids, probabilities.argmax(1), probabilities, latents, failures)
+        if keeping.stop is not None:
+            keeping.stop.message = "stopped before all results were written; run it again with --overwrite"
         write_results(found, images, estimator, output, overwrite=overwrite)
         return found
-    return _fit(
-        ImageCluster(n_clusters, seed=seed, device=device),
-        Given(source, root, labels, max_pixels=max_pixels),
-        output,
-        minutes,
-        keeping or Keeping(),
-        progress,
-        overwrite=overwrite,
-    )
 
 
 def resume_images(

@@ -35,7 +35,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
 
     Images are an array (N, H, W) or (N, H, W, C), uint8 or floating in [0, 1]; a folder; a sequence of
     paths, PIL images or arrays; or, as scikit-learn has it, rows (N, F) of numbers, each an image of sqrt(F)
-    pixels a side or of one line.
+    pixels per side or of one line.
 
     Args:
         n_clusters: K, or "auto" to start high and prune.
@@ -116,7 +116,11 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
         return labels
 
     def predict_proba(self, X: Images, *, mode: Mode = "exact") -> NDArray[np.float32]:
-        """Return the probabilities (N, K) of images."""
+        """Return the probabilities (N, K) of images, given this fit.
+
+        They do not include the doubt which clusters there are, and are far too sure of themselves: most round
+        to 1, those of wrong images too. To find doubtful images compare log p of the best two.
+        """
         return self._infer(X, mode)[0].numpy()
 
     def transform(self, X: Images) -> NDArray[np.float32]:
@@ -207,7 +211,7 @@ def _known(labels: ArrayLike, n_images: int, n_clusters: int | str) -> Tensor:
     known = np.asarray(labels)
     if known.shape != (n_images,):
         raise PixelClusterError(
-            f"{known.shape} labels for {n_images} images; give one an image, -1 for unknown"
+            f"{known.shape} labels for {n_images} images; give one per image, -1 for unknown"
         )
     if n_clusters == "auto":
         raise PixelClusterError("labels need a number of clusters; give n_clusters, not 'auto'")

@@ -38,11 +38,17 @@ from pixelcluster.sampling import gibbs, langevin
 from pixelcluster.sampling.noise import Streams
 
 _MEMORY = 0.98
-"""Of the running averages."""
+"""What the running averages keep at each step."""
 _EMPTY = 0.3
-"""Of a balanced share: a cluster with less is put onto another image while a random start cools."""
+"""While a random start cools, a cluster with less than this part of an equal share moves to another image."""
 _PASSES, _FEWEST = 60, 300
-"""A small set needs no more passes, and no fewer mini-batches."""
+"""A fit of a small set ends after this many passes, but not before this many mini-batches."""
+
+
+def n_iterations(n_images: int, settings: ImageSettings) -> int:
+    """Return the mini-batches that a fit visits."""
+    passes = math.ceil(_PASSES * n_images / settings.batch_size)
+    return min(settings.iterations, max(passes, _FEWEST))
 
 
 class ImageFit:
@@ -67,7 +73,7 @@ class ImageFit:
         random: of what is not random by image and iteration.
         labels: (N,) int64, the last state of y.
         shares: (K,), running, of the clusters.
-        objective: mean log p(x) at the end, nats an image, up to a constant.
+        objective: mean log p(x) at the end, nats per image, up to a constant.
         rejected: Langevin proposals that were not finite, so far.
     """
 
@@ -110,8 +116,7 @@ class ImageFit:
         self.shares = torch.full((n_clusters,), 1 / n_clusters)
         self.objective = -math.inf
         self.rejected = 0
-        passes = math.ceil(_PASSES * len(images) / settings.batch_size)
-        self.iterations = min(settings.iterations, max(passes, _FEWEST))
+        self.iterations = n_iterations(len(images), settings)
         self.iteration, self.share = 0, 0.0
         self.batches = Batches(self.graph, settings.batch_size, self.random)
 
@@ -126,11 +131,11 @@ class ImageFit:
 
         Args:
             deadline: see above.
-            progress: called now and then.
-            after: called after every iteration.
+            progress: told objective, shares and rejected now and then.
+            after: called after every iteration, before it.
         """
         rates = self.settings.template_rate, self.settings.recognition_rate
-        earlier, started, first = self.iteration, clock.now(), self.share
+        started, first = clock.now(), self.share
         while self.iteration < self.iterations and clock.now() <= deadline:
             # Every phase has its part of the time where that ends before the iterations do.
             used = (clock.now() - started) / max(deadline - started, 1e-9)
@@ -144,19 +149,10 @@ class ImageFit:
             )
             self._visit(self.batches.next(), share)
             self.iteration += 1
-            if progress is not None and self.iteration % 20 == 0:
-                pace = (self.iteration - earlier) / (clock.now() - started)
-                progress(
-                    {
-                        "step": self.iteration,
-                        "objective": self.objective,
-                        "shares": self.shares.tolist(),
-                        "steps_per_second": pace,
-                        "rejected": self.rejected,
-                        "seconds_left": (self.iterations - self.iteration) / pace,
-                    }
-                )
             after()
+            if progress is not None and self.iteration % 20 == 0:
+                facts = {"objective": self.objective, "shares": self.shares.tolist()}
+                progress({**facts, "rejected": self.rejected})
         self.generator.unlock(warp=True, appearance=True)
 
     def _visit(self, cells: Tensor, share: float) -> None:

@@ -19,7 +19,7 @@ from pixelcluster.model.graph import SparseGraph
 
 _CHUNK = 1000
 _LEAST = 1e-6
-"""Affinity of neighbours however far: nobody is without any."""
+"""Least affinity of two neighbours, however far apart they are, so that no image stands alone."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from pixelcluster.errors import PixelClusterError
 Mode = Literal["exact", "generator", "fast"]
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ImageModel:
     """A fitted model.
 
@@ -32,7 +32,7 @@ class ImageModel:
         probabilities: (N, K) of the images of the fit.
         latents: (N, d), z of the images of the fit under their cluster.
         student: the fast mode; None: there is none.
-        objective: mean log p(x), nats an image, up to a constant.
+        objective: mean log p(x), nats per image, up to a constant.
     """
 
     settings: ImageSettings
@@ -55,6 +55,8 @@ def infer_images(
     model: ImageModel, images: Tensor, *, mode: Mode, seed: int, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """Return probabilities (B, K) and z under the chosen cluster (B, d) of new images; no image sees another.
+
+    The probabilities are those given this fit, without the doubt which clusters there are: too sure.
 
     Args:
         model: fitted.

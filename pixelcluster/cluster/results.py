@@ -26,9 +26,10 @@ class Clustering:
     """What a run found.
 
     Attributes:
-        ids: a name an image.
+        ids: one name per image.
         clusters: (N,) int64.
-        probabilities: (N, K) float32.
+        probabilities: (N, K) float32, given this fit: they do not include the doubt which clusters there are.
+            Most round to 1, those of wrong images too; `margins` tells the doubtful ones apart.
         latents: (N, d) float32.
         failures: (path, message) of files left out.
     """
@@ -41,28 +42,45 @@ class Clustering:
 
     @property
     def entropy(self) -> NDArray[np.float32]:
-        """(N,) nats: how uncertain each image's cluster is."""
+        """(N,) nats: how uncertain each image's cluster is, given this fit."""
         p = self.probabilities
         entropy: NDArray[np.float32] = -(p * np.log(np.maximum(p, 1e-12))).sum(1)
         return entropy
+
+    @property
+    def margins(self) -> NDArray[np.float32]:
+        """(N,) nats, see `log_margins`."""
+        return log_margins(self.probabilities)
+
+
+def log_margins(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return log p of the best cluster minus that of the second best, (N,) nats, from probabilities (N, K).
+
+    Where the best rounds to 1 the second best still has all its digits; beyond about 100 nats it is 0, too.
+    """
+    least = np.finfo(np.float32).smallest_subnormal
+    logs = np.sort(np.log(np.maximum(probabilities, least).astype(np.float64)), axis=1)
+    second = logs[:, -2] if logs.shape[1] > 1 else np.log(least)
+    margins: NDArray[np.float32] = (logs[:, -1] - second).astype(np.float32)
+    return margins
 
 
 def write_results(
     found: Clustering, images: Tensor, estimator: ImageCluster, output: Path, *, overwrite: bool
 ) -> None:
-    """Write the assignments as CSV and npz, a sheet a cluster, and generated images."""
+    """Write the assignments as CSV and npz, a sheet for each cluster, and generated images."""
     from pixelcluster.cluster.sheets import cluster_sheet, shared_grid
 
     sheets = make_folder(output / SHEETS)
-    best, entropy = found.probabilities.max(1), found.entropy
+    best, entropy, margins = found.probabilities.max(1), found.entropy, found.margins
     with (
         atomic_write(output / ASSIGNMENTS, overwrite=overwrite) as temporary,
         temporary.open("w", newline="", encoding="utf-8") as file,
     ):
         writer = csv.writer(file)
-        writer.writerow(["id", "cluster", "probability", "entropy"])
-        for name, cluster, probability, doubt in zip(found.ids, found.clusters, best, entropy, strict=True):
-            writer.writerow([name, int(cluster), f"{probability:.6f}", f"{doubt:.6f}"])
+        writer.writerow(["id", "cluster", "probability", "entropy", "margin"])
+        for name, cluster, *numbers in zip(found.ids, found.clusters, best, entropy, margins, strict=True):
+            writer.writerow([name, int(cluster), *(f"{number:.6f}" for number in numbers)])
     with atomic_write(output / ARRAYS, overwrite=overwrite) as temporary, temporary.open("wb") as stream:
         np.savez_compressed(
             stream,
@@ -70,6 +88,7 @@ def write_results(
             cluster=found.clusters,
             probability=found.probabilities,
             entropy=entropy,
+            margin=margins,
             latent=found.latents,
         )
     typicality = -np.square(found.latents).sum(1)

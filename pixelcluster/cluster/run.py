@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from scipy.optimize import linear_sum_assignment
@@ -10,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster import clock
-from pixelcluster.cluster.fit import ImageFit
+from pixelcluster.cluster.fit import ImageFit, n_iterations
 from pixelcluster.cluster.graph import ImageGraph, build_graph
 from pixelcluster.cluster.inference import infer_evidence
 from pixelcluster.cluster.joint import ImageGenerator, clamped
@@ -21,7 +22,7 @@ from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.student import fit_student
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.prior import LabelPrior, estimate_proportions, sparse_proportions
-from pixelcluster.progress import Progress
+from pixelcluster.progress import Pace, Progress
 from pixelcluster.resuming.identity import check_same_run, fingerprints, identity, of_checkpoint
 from pixelcluster.resuming.snapshots import Snapshots
 from pixelcluster.resuming.state_file import State
@@ -32,13 +33,13 @@ from pixelcluster.variational.image import VariationalClustering
 
 _SWEEPS = 20
 _NETWORK_MINUTES = 10.0
-"""Of the network that makes a start without a graph, at most."""
+"""The longest that the network learns which makes a start without a graph."""
 _NETWORK_SHARE = 0.3
-"""Of a limited time, at most."""
+"""Share of a limited time that it has at most."""
 _CHAINS_SHARE = 0.8
-"""Of a limited time; the rest is for reading the images and for the student."""
+"""Share of a limited time for the fits; the rest is for reading the images and for the student."""
 _SPARSITY = 0.02
-"""Of all images: where K is learned, smaller clusters are pruned."""
+"""Where K is learned, clusters with a smaller share of the images are pruned."""
 
 
 def fit_images(
@@ -71,11 +72,11 @@ def fit_images(
     """
     n_clusters = _n_clusters(images, settings)
     saved = None if snapshots is None else snapshots.state
-    numbers = torch.empty(0) if snapshots is None else fingerprints(list(images.numpy()))
+    prints = torch.empty(0) if snapshots is None else fingerprints(list(images.numpy()))
     told = torch.full((len(images),), -1) if known is None else known
     if saved is not None:
         with of_checkpoint():
-            check_same_run(saved, settings, seed, numbers)
+            check_same_run(saved, settings, seed, prints)
             if not torch.equal(saved["known"], told):
                 raise PixelClusterError("the run was begun with other known labels; restore their file")
     graph = build_graph(images, settings.n_neighbours) if settings.start == "graph" else None
@@ -95,7 +96,7 @@ def fit_images(
         )
 
     def describe() -> State:
-        return {**identity(settings, seed, numbers), "known": told, **run_state(run)}
+        return {**identity(settings, seed, prints), "known": told, **run_state(run)}
 
     def after() -> None:
         run.step += 1
@@ -111,13 +112,21 @@ def fit_images(
             run.labels = renamed(run.labels, known, n_clusters)
     if snapshots is not None:
         snapshots.after_step(run.step, describe)  # the start itself may have taken minutes
+    n_steps = settings.restarts * n_iterations(len(images), settings)
+    pace = Pace(n_steps, until=run.deadline, part="the fit")
+
+    def tell(facts: Mapping[str, object]) -> None:
+        if progress is not None:
+            where = {"start": run.starts.done + 1, "starts": settings.restarts}
+            progress({**where, **facts, "step": run.step, **pace.facts(run.step)})
+
     chains_until = run.deadline
     if settings.student_epochs and run.deadline < math.inf:
         chains_until = clock.now() + _CHAINS_SHARE * (run.deadline - clock.now())
     best = best_of(
         settings.restarts,
         start,
-        lambda fit: fit.run(deadline=chains_until, progress=progress, after=after),
+        lambda fit: fit.run(deadline=chains_until, progress=tell, after=after),
         seed=seed,
         deadline=chains_until,
         at=run.starts,
@@ -214,15 +223,15 @@ def _model(
             progress=progress,
         )
     return ImageModel(
-        settings,
-        generator,
-        recognition,
-        proportions,
-        graph,
-        probabilities,
-        own,
-        student,
-        fit.objective,
+        settings=settings,
+        generator=generator,
+        recognition=recognition,
+        proportions=proportions,
+        graph=graph,
+        probabilities=probabilities,
+        latents=own,
+        student=student,
+        objective=fit.objective,
     )
 
 

@@ -1,4 +1,4 @@
-"""Pictures of an image-level model: a contact sheet a cluster, and images it generates."""
+"""Pictures of an image-level model: a contact sheet of a cluster, and images it generates."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from PIL import Image
 from torch import Tensor
 
 from pixelcluster.cluster.model import ImageModel
+from pixelcluster.cluster.results import log_margins
 
 _GAP = 2
 _PAPER = 255
+_MOST = 100
+"""Images on a sheet at most; where a cluster has more, half of these are typical ones, half uncertain."""
 
 
 def tile(images: NDArray[np.uint8], columns: int, scale: int = 2) -> Image.Image:
@@ -34,25 +37,24 @@ def cluster_sheet(
     probabilities: NDArray[np.float32],
     typicality: NDArray[np.float32],
     cluster: int,
-    count: int = 100,
 ) -> Image.Image | None:
-    """Return a sheet of a cluster's images: most typical first, least certain last; None if it is empty.
+    """Return a sheet of a cluster's images, the least certain last; None if it is empty.
+
+    Where there are more than 100, the 50 most typical come first, then the 50 least certain of the others.
 
     Args:
         images: (N, C, S, S) uint8.
-        probabilities: (N, K).
-        typicality: (N,), higher first among the certain.
+        probabilities: (N, K). Most of the best round to 1: certainty is their margin over the second best.
+        typicality: (N,), higher is more typical.
         cluster: which.
-        count: images at most: half typical, half uncertain where there are more.
     """
     members = np.flatnonzero(probabilities.argmax(1) == cluster)
     if not len(members):
         return None
-    by_type = members[np.argsort(-typicality[members], kind="stable")]
-    by_doubt = members[np.argsort(-probabilities[members, cluster], kind="stable")]
-    if len(members) > count:
-        first = by_type[: count - count // 2]
-        rest = by_doubt[~np.isin(by_doubt, first)][-(count // 2) :]
+    by_doubt = members[np.argsort(-log_margins(probabilities[members]), kind="stable")]
+    if len(members) > _MOST:
+        first = members[np.argsort(-typicality[members], kind="stable")][: _MOST // 2]
+        rest = by_doubt[~np.isin(by_doubt, first)][-(_MOST // 2) :]
         chosen = np.concatenate([first, rest])
     else:
         chosen = by_doubt

@@ -19,11 +19,12 @@ from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import MOST_CLUSTERS, ImageSettings
 from pixelcluster.cluster.student import ImageStudent
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.model_files import IMAGES, refuse_other_kind
 from pixelcluster.io.settings_yaml import read_yaml
 from pixelcluster.io.write import atomic_set, make_folder
 from pixelcluster.resuming.state_file import save_tensors
 
-SETTINGS, WEIGHTS = "cluster.yaml", "model.safetensors"
+WEIGHTS = "model.safetensors"
 _GRAPH = ("mean", "axes", "places", "radii", "edges", "weights")
 
 
@@ -55,7 +56,7 @@ def save_images_model(model: ImageModel, folder: str | Path) -> None:
         tensors |= {f"graph.{name}": getattr(model.graph, name) for name in _GRAPH}
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     values = {"channels": model.channels, **model.settings.model_dump(mode="json")}
-    with atomic_set(path, (SETTINGS, WEIGHTS)) as (settings, weights):
+    with atomic_set(path, (IMAGES, WEIGHTS)) as (settings, weights):
         save_tensors(tensors, weights, {"format": "pixelcluster-images"})
         settings.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
@@ -64,16 +65,18 @@ def load_images_model(folder: str | Path, device: torch.device) -> ImageModel:
     """Read a model written by `save_images_model`; nothing is unpickled.
 
     Raises:
-        PixelClusterError: no such folder, a file that is not ours, or tensors that do not fit the settings.
+        PixelClusterError: no such folder, a model of pixels, a file that is not ours, or tensors that do not
+            fit the settings.
     """
     path = Path(folder)
-    if not (path / SETTINGS).is_file() or not (path / WEIGHTS).is_file():
+    refuse_other_kind(path, IMAGES)
+    if not (path / IMAGES).is_file() or not (path / WEIGHTS).is_file():
         raise PixelClusterError(
-            f"{show_path(path)}: is no image-level model ({SETTINGS} and {WEIGHTS} are wanted); "
+            f"{show_path(path)}: is no image-level model ({IMAGES} and {WEIGHTS} are wanted); "
             "make one with pixelcluster cluster"
         )
     try:
-        values = dict(read_yaml(path / SETTINGS)[0])  # type: ignore[call-overload]
+        values = dict(read_yaml(path / IMAGES)[0])  # type: ignore[call-overload]
         channels = int(values.pop("channels"))
         settings = ImageSettings.model_validate(values)
         tensors = load_file(path / WEIGHTS)
@@ -95,15 +98,15 @@ def load_images_model(folder: str | Path, device: torch.device) -> ImageModel:
         if "graph.mean" in tensors:
             graph = ImageGraph(**{name: tensors[f"graph.{name}"] for name in _GRAPH})
         return ImageModel(
-            settings,
-            generator,
-            recognition,
-            proportions,
-            graph,
-            tensors["probabilities"].float(),
-            tensors["latents"].float(),
-            student,
-            float(tensors["objective"]),
+            settings=settings,
+            generator=generator,
+            recognition=recognition,
+            proportions=proportions,
+            graph=graph,
+            probabilities=tensors["probabilities"].float(),
+            latents=tensors["latents"].float(),
+            student=student,
+            objective=float(tensors["objective"]),
         )
     except (
         SafetensorError,

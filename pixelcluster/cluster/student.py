@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from pixelcluster import clock
 from pixelcluster.model.transform import sampling_basis
-from pixelcluster.progress import Progress
+from pixelcluster.progress import Pace, Progress
 
 _WARP_GRID = 4
 _STRENGTH = 0.7
-"""Of the generator's standard deviations at its start."""
+"""Standard deviation of a view's map and warp, in units of the generator's at its start."""
 _BATCH = 128
 _RATE = 2e-3
 
@@ -82,7 +82,7 @@ def fit_student(
     student = ImageStudent(probabilities.shape[1], images.shape[1], images.shape[-1], seed=seed).to(device)
     optimiser = torch.optim.AdamW(student.parameters(), weight_decay=1e-4)
     total = epochs * -(-len(images) // _BATCH)
-    step, started = 0, clock.now()
+    step, started, pace = 0, clock.now(), Pace(total, until=deadline)
     student.train()
     for _ in range(epochs):
         for cells in torch.split(torch.randperm(len(images), generator=random), _BATCH):
@@ -97,15 +97,7 @@ def fit_student(
             optimiser.step()
             step += 1
             if progress is not None and step % 20 == 0:
-                elapsed = clock.now() - started
-                progress(
-                    {
-                        "step": step,
-                        "objective": -float(loss.detach()),
-                        "steps_per_second": step / elapsed,
-                        "seconds_left": elapsed / step * (total - step),
-                    }
-                )
+                progress({"phase": "teaching the student", "share": step / total, **pace.facts(step)})
     return student.eval() if step else None
 
 

@@ -1,4 +1,4 @@
-"""Whatever holds images to one tensor of small square images."""
+"""Images, however they are given, as one tensor of small square images."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def from_files(
 def from_sequence(images: Sequence[ImageLike], side: int) -> Tensor:
     """Return images (N, C, S, S) uint8 of a sequence of paths, PIL images, arrays or tensors."""
     if not len(images):
-        raise PixelClusterError("no image was given; wanted at least one a cluster")
+        raise PixelClusterError("no image was given; wanted at least one per cluster")
     parts = [squared(np.round(read_image(image) * 255).astype(np.uint8), side) for image in images]
     return without_colour(torch.stack(parts))
 

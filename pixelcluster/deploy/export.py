@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pixelcluster.cluster.storage import SETTINGS as IMAGE_LEVEL
 from pixelcluster.data.folder import limit_side
 from pixelcluster.deploy import onnx_file, torch_program
 from pixelcluster.deploy.network import Run, facts, fast_network
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.model_files import IMAGES
 from pixelcluster.io.write import atomic_write, check_writable
 from pixelcluster.segmenting.predict import predict_log_probabilities
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.training.checkpoint import load_model
 from pixelcluster.training.model import TrainedModel
 
@@ -48,7 +49,7 @@ def export_model(
     check_writable(target, overwrite=overwrite)
     if to == "onnx":
         onnx_file.check_packages()
-    if (source / IMAGE_LEVEL).is_file():
+    if (source / IMAGES).is_file():
         raise PixelClusterError(
             f"{show_path(source)}: is a model of whole images, which is not exported; give a folder "
             "written by pixelcluster train"
@@ -78,5 +79,5 @@ def agreement(model: TrainedModel, run: Run, image: NDArray[np.float32]) -> floa
     side = model.config.targets.image_side
     small = image if side is None else limit_side(image, side)
     logs = run(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
-    own = predict_log_probabilities(model, small, mode="fast", seed=0, device=torch.device("cpu"))
+    own = predict_log_probabilities(Reader(model, "fast", 0, torch.device("cpu")), small)
     return float((logs[0].argmax(0) == own.argmax(0).numpy()).mean())

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from pixelcluster import __version__
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.predict import merge_clusters
+from pixelcluster.segmenting.predict import merged_log_probabilities
 from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.student import MULTIPLE, Student
 
@@ -57,7 +57,7 @@ class FastNetwork(nn.Module):
             torch._check(n_cells >= 2)
             size.append(MULTIPLE * n_cells)
         logs = self.student(image, size).log_softmax(1)
-        return merge_clusters(logs[0], self.merged)[None]
+        return merged_log_probabilities(logs[0], self.merged)[None]
 
 
 def input_cells(side: int, scale: Fraction) -> int:

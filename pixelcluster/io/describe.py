@@ -17,10 +17,10 @@ from PIL import Image
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS, check_regular_file, is_own, open_header
 from pixelcluster.io.label_map import read_label_file, read_member
+from pixelcluster.io.model_files import IMAGES, PIXELS
 from pixelcluster.io.read import read_image
 from pixelcluster.io.tiff_header import is_raster
 
-_SETTINGS = ("config.yaml", "cluster.yaml")
 _LARGEST_HEADER = 100_000_000
 _LARGEST_SOFT = 4_000_000_000  # bytes of probabilities
 
@@ -55,15 +55,14 @@ def describe(path: Path) -> dict[str, Any]:
 def _describe_model(folder: Path) -> dict[str, Any]:
     name = show_path(folder)
     weights = sorted(file for file in folder.glob("*.safetensors") if os.path.isfile(file))
-    config = next((folder / own for own in _SETTINGS if os.path.isfile(folder / own)), None)
+    config = next((folder / own for own in (PIXELS, IMAGES) if os.path.isfile(folder / own)), None)
     if not weights or config is None:
         raise PixelClusterError(
-            f"{name}: not a model folder (config.yaml or cluster.yaml and *.safetensors are wanted); "
-            "train one first"
+            f"{name}: not a model folder ({PIXELS} or {IMAGES} and *.safetensors are wanted); train one first"
         )
     from pixelcluster.io.settings_yaml import read_yaml
 
-    kind = "model" if config.name == _SETTINGS[0] else "image-level model"
+    kind = "model" if config.name == PIXELS else "image-level model"
     settings, metrics = read_yaml(config)[0], folder / "metrics.jsonl"
     history = _metrics(metrics) if os.path.isfile(metrics) else []
     facts = {"kind": kind, **_summary(settings, history), "config": settings}

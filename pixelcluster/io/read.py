@@ -29,17 +29,17 @@ SUFFIXES = frozenset(
     for name in "png apng jpg jpeg jpe jfif tif tiff webp bmp dib gif ppm pgm pbm pnm".split()  # noqa: SIM905
 )
 _SENSOR_BITS = (8, 12, 14)  # 10 bits count as 12: steps of 2 would tear series of one camera apart
-_OWN_STEM = re.compile(r".*_(labels|overlay|entropy|colour|ids|cluster\d+)|samples", re.DOTALL)
+_OWN_STEM = re.compile(r".*_(labels|overlay|entropy|colour|ids|cluster\d+(-.*)?)|samples", re.DOTALL)
 
 
 def read_image(source: ImageLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.float32]:
     """Read a picture as sRGB values in [0, 1].
 
-    Grey becomes three equal channels; transparency is laid over white; CMYK and palettes are converted;
-    16-bit grey keeps its 16 bits. Where its values end below 2^8, 2^12 or 2^14, as those of cameras and
-    microscopes of 12 or 14 bits do, that is white, with a `PixelClusterWarning`. Pillow decodes 16-bit
-    *colour* files to their upper 8 bits: pass such an image as a uint16 array to keep all of it. EXIF
-    orientation is applied, embedded colour profiles are not.
+    Grey becomes three equal channels; transparency is laid over white, with a `PixelClusterWarning` where
+    there is any; CMYK and palettes are converted; 16-bit grey keeps its 16 bits. Where its values end below
+    2^8, 2^12 or 2^14, as those of cameras and microscopes of 12 or 14 bits do, that is white, with a
+    `PixelClusterWarning`. Pillow decodes 16-bit *colour* files to their upper 8 bits: pass such an image as a
+    uint16 array to keep all of it. EXIF orientation is applied, embedded colour profiles are not.
 
     Args:
         source: a path; the bytes of a file; a PIL image; a numpy array (H, W) or (H, W, 1|3|4) of bool,
@@ -75,7 +75,7 @@ def read_image(source: ImageLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np
         return _from_tensor(source)
     raise PixelClusterError(
         f"got {type(source).__name__}; an image is a path, a PIL image, a numpy array (H, W[, C]) "
-        "or a torch tensor ([C,] H, W)"
+        "or a torch tensor ([C,] H, W); where there are several, call this for each"
     )
 
 
@@ -185,6 +185,13 @@ def _from_array(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
     values = _unit_range(array, name)
     if values.ndim == 3 and values.shape[2] == 4:
         alpha = values[..., 3:]
+        if alpha.min() < 1:
+            warnings.warn(
+                f"{name}: transparent pixels are laid over white and count as white; where that is wrong, "
+                "lay the image over another colour",
+                PixelClusterWarning,
+                stacklevel=1,  # always the same place: one message an image, as for 16 bits
+            )
         values = values[..., :3] * alpha + (1 - alpha)  # over white
     return _rgb(values)
 

@@ -105,7 +105,9 @@ def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> 
             f"{show_path(target)}: is a folder, but a file is to be written; choose another name"
         )
     if os.path.lexists(target) and not overwrite:
-        raise PixelClusterError(f"{show_path(target)}: exists already; allow replacing it with --overwrite")
+        raise PixelClusterError(
+            f"{show_path(target)}: exists already; allow replacing it (--overwrite, or overwrite=True)"
+        )
     if not os.access(target.parent, os.W_OK | os.X_OK):
         raise PixelClusterError(f"{show_path(target.parent)}: folder is not writable; choose another with -o")
 

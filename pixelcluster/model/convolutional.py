@@ -34,11 +34,11 @@ class ConvolutionalGenerator(nn.Module):
         n_clusters: K.
         n_channels: D, channels of the target stack.
         latent_channels: d; 0 switches z off.
-        latent_stride: label cells a latent cell and axis; None: one latent cell an image.
+        latent_stride: side of a latent cell, in label cells; None: one latent cell per image.
         width: channels of the trunk and of the label convolutions.
         n_layers: convolutions the label map passes through.
         kernel_size: of these convolutions, odd.
-        noise: "isotropic" (one sigma) or "full" (a covariance a cluster).
+        noise: "isotropic" (one sigma) or "full" (one covariance per cluster).
         sigma: noise at the start, in units of the normalised targets.
         learn_noise: whether the noise has a gradient.
         seed: seeds the weights.
@@ -96,7 +96,7 @@ class ConvolutionalGenerator(nn.Module):
     def given_labels(
         self, x: Tensor, label_map: Tensor, mask: Tensor | None = None
     ) -> Callable[[Tensor], Tensor]:
-        """Return `log_likelihood` as a function of the features alone."""
+        """Return `log_likelihood` as a function of the features only."""
         return lambda features: self.log_likelihood(x, features, label_map, mask)
 
     def evidence(self, x: Tensor, features: Tensor, mask: Tensor | None = None) -> CandidateEvidence:
@@ -114,7 +114,7 @@ class ConvolutionalGenerator(nn.Module):
         return of_candidates
 
     def select(self, kept: Tensor) -> ConvolutionalGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True alone, weights copied."""
+        """Return a generator of the clusters where kept (K,) bool is True only, weights copied."""
         smaller = copy.deepcopy(self)
         smaller.n_clusters = int(kept.sum())
         weight = self.first.weight.detach()

@@ -69,7 +69,7 @@ class DeconvolutionalGenerator(nn.Module):
         """Nothing is learned coarse to fine here."""
 
     def select(self, kept: Tensor) -> DeconvolutionalGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True alone."""
+        """Return a generator of the clusters where kept (K,) bool is True only."""
         smaller = copy.deepcopy(self)
         smaller.n_clusters = int(kept.sum())
         first = smaller.layers[0]

@@ -3,7 +3,7 @@
     x = G(z, y) + e,    G(z, y)_p = V f_p + W_{y_p} [1; U f_p],    f = trunk(z),    z ~ N(0, I)
 
 V f is shared by the clusters; W embeds the label: cluster means, and loadings on R features U f. Given z, the
-label of a pixel moves that pixel alone: the Gibbs conditionals of all pixels are exact and cost one trunk
+label of a pixel moves only that pixel: the Gibbs conditionals of all pixels are exact and cost one trunk
 pass and K heads. Given y, the log-likelihood is a quadratic of f: a Langevin step costs little more than the
 trunk and never touches the D channels. Without latent channels it is a Gaussian mixture; on a 1 x 1 label map
 it clusters images.
@@ -63,7 +63,7 @@ class Generator(Protocol):
     def given_labels(
         self, x: Tensor, label_map: Tensor, mask: Tensor | None = None
     ) -> Callable[[Tensor], Tensor]:
-        """Return `log_likelihood` as a function of the features alone, for Langevin."""
+        """Return `log_likelihood` as a function of the features only, for Langevin."""
 
     def evidence(self, x: Tensor, features: Tensor, mask: Tensor | None = None) -> Tensor | CandidateEvidence:
         """Return what Gibbs needs: (B, K, h, w) where labels do not interact through G, else a function."""
@@ -76,10 +76,10 @@ class ClusteredGenerator(nn.Module):
         n_clusters: K.
         n_channels: D, channels of the target stack.
         latent_channels: d; 0 switches z off and leaves a mixture.
-        latent_stride: label cells a latent cell and axis; None: one latent cell an image.
+        latent_stride: side of a latent cell, in label cells; None: one latent cell per image.
         width: F, channels of the trunk.
         n_features: R, features of the cluster heads (none without z).
-        noise: "isotropic" (one sigma) or "full" (a covariance a cluster).
+        noise: "isotropic" (one sigma) or "full" (one covariance per cluster).
         sigma: noise at the start, in units of the normalised targets.
         learn_noise: whether the noise has a gradient.
         seed: seeds the weights.
@@ -139,7 +139,7 @@ class ClusteredGenerator(nn.Module):
     def given_labels(
         self, x: Tensor, label_map: Tensor, mask: Tensor | None = None
     ) -> Callable[[Tensor], Tensor]:
-        """Return `log_likelihood` as a function of the features alone, without parameters' gradients."""
+        """Return `log_likelihood` as a function of the features only, without parameters' gradients."""
         with torch.no_grad():
             groups = LabelGroups(label_map.flatten(), self.n_clusters)
             residuals = rows(x) - self.heads[..., 0].index_select(0, groups.labels)
@@ -176,7 +176,7 @@ class ClusteredGenerator(nn.Module):
             self.noise.set_covariances(covariances)
 
     def select(self, kept: Tensor) -> ClusteredGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True alone, weights copied."""
+        """Return a generator of the clusters where kept (K,) bool is True only, weights copied."""
         smaller = copy.deepcopy(self)
         smaller.n_clusters = int(kept.sum())
         smaller.heads = nn.Parameter(self.heads.detach()[kept])

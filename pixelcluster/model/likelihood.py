@@ -2,7 +2,7 @@
 
 The noise e = x - G(z, y) is N(0, sigma^2 I), or N(0, Sigma_k) with the covariance of the label's cluster; the
 latter is a mixture of factor analysers whose pixel-scale latents are integrated out exactly. Everything works
-on rows (N, D), one a label cell; channels-last fields are such rows without a copy.
+on rows (N, D), one per label cell; channels-last fields are such rows without a copy.
 
 Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 4 and 7.
 """
@@ -64,7 +64,7 @@ class IsotropicNoise:
 
 @dataclass(frozen=True)
 class FullNoise:
-    """e ~ N(0, Sigma_k), one full covariance a cluster.
+    """e ~ N(0, Sigma_k), one full covariance per cluster.
 
     Attributes:
         factor: (K, D, D) lower triangular L_k with positive diagonal and L_k L_k^T = Sigma_k^-1.

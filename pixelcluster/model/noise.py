@@ -1,4 +1,4 @@
-"""Parameters of the target noise: one sigma (fixed, annealed or learned), or a full covariance a cluster."""
+"""Parameters of the target noise: one sigma (fixed, annealed or learned), or a covariance of each cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class NoiseParameters(nn.Module):
     """Log precisions; calling the module gives the `Noise` of the likelihood.
 
     Args:
-        kind: "isotropic" (one sigma) or "full" (a covariance a cluster).
+        kind: "isotropic" (one sigma) or "full" (one covariance per cluster).
         n_clusters: K.
         n_channels: D.
         sigma: standard deviation at the start, in units of the normalised targets.

@@ -32,7 +32,7 @@ class TransformGenerator(nn.Module):
         n_clusters: K.
         channels: C of the images.
         side: R, side of the templates and the images explained, in pixels.
-        n_factors: appearance factors a cluster.
+        n_factors: appearance factors per cluster.
         warp_grid: control points a side of the warp.
         seed: seeds the factors.
 
@@ -102,7 +102,7 @@ class TransformGenerator(nn.Module):
         self.latent_scale[cluster] = torch.eye(self.n_latent, device=image.device)
 
     def select(self, kept: Tensor) -> TransformGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True alone."""
+        """Return a generator of the clusters where kept (K,) bool is True only."""
         smaller = copy.deepcopy(self)
         smaller.n_clusters = int(kept.sum())
         for name, value in self.named_parameters():

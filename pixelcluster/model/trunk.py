@@ -17,7 +17,7 @@ class Trunk(nn.Module):
 
     Args:
         latent_channels: d; 0 switches z off.
-        latent_stride: label cells a latent cell and axis; None: one latent cell an image.
+        latent_stride: side of a latent cell, in label cells; None: one latent cell per image.
         width: F, channels of all layers.
     """
 

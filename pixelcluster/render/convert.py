@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pixelcluster.errors import PixelClusterError, show_path
@@ -21,6 +23,10 @@ from pixelcluster.render.pictures import Output, export_files, find_label_maps, 
 Conversion = Literal["masks", "png16", "palette", "coco"]
 
 COCO_NAME = "coco.json"
+
+_UNSAFE = re.compile(r"[^\w-]+")
+"""What is left out of a cluster's name in the name of a file."""
+_LONGEST_NAME = 24
 
 
 def convert(
@@ -37,7 +43,7 @@ def convert(
     ========  ===========================================  ==================================================
     to        files                                        holds
     ========  ===========================================  ==================================================
-    masks     ``<stem>_cluster0.png``, one a cluster       1-bit PNG, white inside
+    masks     ``<stem>_cluster0-sky.png``, one a cluster   1-bit PNG, white inside
     png16     ``<stem>_ids.png``                           16-bit grey PNG: the value is the id
     palette   ``<stem>_palette.gpl``                       the map's colours, GIMP's format
     coco      ``coco.json``, one for all inputs            COCO annotations, masks run-length encoded
@@ -65,7 +71,7 @@ def convert(
         labels = found.ids
         if to == "masks":
             ids = [cluster for cluster in np.unique(labels).tolist() if cluster != found.nodata]
-            return [_mask(cluster, labels == cluster) for cluster in ids]
+            return [_mask(cluster, found.names, labels == cluster) for cluster in ids]
         if to == "palette":
             text = palette_text(label_colours(place.source, found, palette, None), ".gpl", found.names)
             return [("_palette.gpl", lambda target: _write_text(target, text))]
@@ -78,10 +84,14 @@ def convert(
     return export_files(inputs, output, one, overwrite=overwrite)
 
 
-def _mask(cluster: int, inside: np.ndarray[tuple[int, int], np.dtype[np.bool_]]) -> Output:
+def _mask(cluster: int, names: Sequence[str], inside: NDArray[np.bool_]) -> Output:
     picture = Image.fromarray(inside)
     note = png_note(f"mask of cluster {cluster}")
-    return f"_cluster{cluster}.png", lambda target: picture.save(target, "PNG", pnginfo=note)
+    name = names[cluster] if cluster < len(names) else ""
+    safe = _UNSAFE.sub("-", name)[:_LONGEST_NAME].strip("-")
+    return f"_cluster{cluster}{safe and f'-{safe}'}.png", lambda target: picture.save(
+        target, "PNG", pnginfo=note
+    )
 
 
 def _to_coco(

@@ -111,7 +111,7 @@ def with_legend(
     *,
     text_size: int | None = None,
 ) -> Image.Image:
-    """Put a legend under a picture: a swatch, the id, the name, and the share of pixels, largest first.
+    """Put a legend under a picture: a swatch, the id, the name, and the share of pixels, by id.
 
     Args:
         picture: any RGB picture.
@@ -121,12 +121,12 @@ def with_legend(
         text_size: in pixels; chosen from the picture's size where not given.
 
     Returns:
-        A picture of at least the same width, higher by the legend. At most `MAX_LEGEND` clusters are listed,
-        and the number of the others is told.
+        A picture of at least the same width, higher by the legend. The `MAX_LEGEND` largest clusters are
+        listed, and the number of the others is told.
     """
     size = text_size or font_size(picture.height, picture.width)
     ids = [int(i) for i in np.argsort(-np.asarray(shares), kind="stable") if shares[i] > 0]
-    shown = ids[:MAX_LEGEND]
+    shown = sorted(ids[:MAX_LEGEND])  # so that legends of one model read alike
     words = {i: f"{i} {_fitting(names[i])}".rstrip() if names else str(i) for i in shown}
     font = font_for(words.values(), size)
     id_width = max(font.getlength(word) for word in words.values())

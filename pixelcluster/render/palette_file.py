@@ -1,4 +1,4 @@
-"""Palettes in files: "r g b" lines, JSON, or GIMP."""
+"""Palettes in files: "r g b" or "#rrggbb" lines, JSON, or GIMP."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pixelcluster.io.decode import file_size
 from pixelcluster.render.palette import PALETTES, make_palette
 
 _LARGEST_FILE = 1_000_000
+_HEX = re.compile("#[0-9a-fA-F]{6}")
 _COLOUR_LINE = re.compile(r"\s*(\d+)[\s,]+(\d+)[\s,]+(\d+)(?:\s+(?!\d).*)?$")
 
 
@@ -23,9 +24,9 @@ def read_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     """Read colours, one a cluster, from a text file.
 
     Args:
-        path: ``.json`` holds a list of ``[r, g, b]`` or ``"#rrggbb"``; anything else holds one ``r g b`` a
-            line, blank lines and lines starting with # skipped, which also covers GIMP's ``.gpl`` with its
-            header.
+        path: ``.json`` holds a list of ``[r, g, b]`` or ``"#rrggbb"``; anything else holds one ``r g b`` or
+            ``#rrggbb`` a line, blank lines and other lines starting with # skipped, which also covers GIMP's
+            ``.gpl`` with its header.
 
     Returns:
         (K, 3) uint8, K >= 1.
@@ -47,7 +48,7 @@ def read_palette(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
         ) from None
     colours = _from_json(text, name) if Path(path).suffix.lower() == ".json" else _from_lines(text, name)
     if not colours:
-        raise PixelClusterError(f"{name}: holds no colour; wanted one 'r g b' a line")
+        raise PixelClusterError(f"{name}: holds no colour; wanted one 'r g b' or '#rrggbb' a line")
     return np.array(colours, dtype=np.uint8)
 
 
@@ -129,7 +130,7 @@ def _from_json(text: str, name: str) -> list[list[int]]:
 
 
 def _json_colour(entry: object, where: str) -> list[int]:
-    if isinstance(entry, str) and re.fullmatch("#[0-9a-fA-F]{6}", entry):
+    if isinstance(entry, str) and _HEX.fullmatch(entry):
         return list(bytes.fromhex(entry[1:]))
     if isinstance(entry, list) and len(entry) == 3 and all(type(v) is int and 0 <= v <= 255 for v in entry):
         return entry
@@ -143,6 +144,9 @@ def _from_lines(text: str, name: str) -> list[list[int]]:
     lines = text.splitlines()
     gimp = bool(lines) and lines[0].strip() == "GIMP Palette"
     for number, line in enumerate(lines, 1):
+        if not gimp and _HEX.fullmatch(line.strip()):
+            colours.append(list(bytes.fromhex(line.strip()[1:])))
+            continue
         header = gimp and (number == 1 or re.match(r"\s*(Name|Columns):", line))
         if header or not line.strip() or line.lstrip().startswith("#"):
             continue
@@ -150,7 +154,8 @@ def _from_lines(text: str, name: str) -> list[list[int]]:
         values = [int(v) for v in match.groups()] if match else [256]
         if max(values) > 255:
             raise PixelClusterError(
-                f"{name}, line {number}: {line.strip()[:40]!r} is no colour; wanted 'r g b', each 0 to 255"
+                f"{name}, line {number}: {line.strip()[:40]!r} is no colour; wanted 'r g b', each 0 to 255, "
+                "or '#rrggbb'"
             )
         colours.append(values)
     return colours

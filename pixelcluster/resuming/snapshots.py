@@ -44,6 +44,8 @@ class Snapshots:
         self.folder, self.every, self.caller, self.state, self.stop = folder, every, caller, state, stop
         self.command = command
         self._due = time.monotonic() + every
+        if stop is not None and state is not None:
+            stop.message = self._stopped_at(state.get("step"))  # until another step is taken
 
     def after_step(self, step: int, describe: Callable[[], State]) -> None:
         """Save if it is time, or if the run shall stop.
@@ -83,7 +85,7 @@ class Snapshots:
             if self.stop.received is not None:
                 raise Interrupted(self.stop.received, self.stop.message)
 
-    def _stopped_at(self, step: int) -> str:
+    def _stopped_at(self, step: object) -> str:
         """Return what a run says that stops."""
         folder = show_path(self.folder.parent)
         return f"stopped, saved at step {step}; go on with: pixelcluster {self.command} --resume {folder}"

@@ -122,7 +122,7 @@ def sweep(
 
 
 def draw_labels(probabilities: Tensor, uniform: Tensor) -> Tensor:
-    """Draw labels by inverse distribution function, one random number a cell.
+    """Draw labels by inverse distribution function, one random number per cell.
 
     Gumbel or exponential races need K numbers a cell, which cost several times the rest of the sweep.
 

@@ -1,4 +1,4 @@
-"""Langevin dynamics on a continuous position, one independent chain a batch row.
+"""Langevin dynamics on a continuous position, one independent chain per batch row.
 
     position <- position + step_size * P * gradient + sqrt(2 * step_size * temperature * P) * noise
 

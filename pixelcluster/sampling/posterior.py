@@ -39,6 +39,11 @@ class Posterior(NamedTuple):
     log_joint: Tensor
     rejected: Tensor
 
+    def select(self, kept: Tensor) -> Posterior:
+        """Return the posterior of the images where kept (B,) bool is True."""
+        rows = {name: value[kept] for name, value in self._asdict().items() if name != "log_joint"}
+        return Posterior(**rows, log_joint=self.log_joint[:, kept])
+
 
 @torch.no_grad()
 def infer(
@@ -60,7 +65,7 @@ def infer(
     mask: Tensor | None = None,
     clamp: Tensor | None = None,
     drift: tuple[Tensor, float] | None = None,
-    progress: Callable[[int, Tensor, Tensor], None] | None = None,
+    after_round: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Posterior:
     """Run the chains of a batch from (z, label_map).
 
@@ -74,7 +79,7 @@ def infer(
         label_map: (B, h, w) int64, start of the labels.
         rounds: alternations of z and y.
         step_size: of Langevin, in units of the inverse of the largest curvature at the start; stable below 2.
-        langevin_steps: on z a round (m of Algorithm 1).
+        langevin_steps: on z per round (m of Algorithm 1).
         gibbs_sweeps: over y a round.
         burn_in: rounds before probabilities are averaged; below `rounds`.
         temperature: of both moves; 0 climbs to a local maximum.
@@ -82,7 +87,7 @@ def infer(
         mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
         clamp: (B, h, w) int64, known labels, -1 elsewhere; see `gibbs.sweep`.
         drift: mean (B, d, hz, wz) and standard deviation of p(z); None: 0 and 1.
-        progress: called after each round with rounds done, labels (B, h, w) and log joint (B,).
+        after_round: called after each round with rounds done, labels (B, h, w) and log joint (B,).
 
     Raises:
         PixelClusterError: no round after burn-in, or cells of one colour interact through the generator.
@@ -146,7 +151,7 @@ def infer(
         else:
             value = target()(z)
         trace.append(value + log_prior(label_map, prior, graph, mask))
-        if progress is not None:
-            progress(index + 1, label_map, trace[-1])
+        if after_round is not None:
+            after_round(index + 1, label_map, trace[-1])
     probabilities = total / (gibbs_sweeps * (rounds - burn_in))
     return Posterior(z, label_map, probabilities, torch.stack(trace), rejected)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.arguments import check_k, check_mode, check_seed
+from pixelcluster.arguments import Mode, check_k, check_mode, check_seed
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from pixelcluster.config import RunConfig
 
 Labels = NDArray[np.int32]
-Mode = Literal["fast", "exact"]
 
 _SIDE = 512
 """Longest side the full model works at, pixels."""
@@ -32,50 +31,56 @@ _SMALL = 64
 
 def segment(
     image: ImageLike,
-    k: int | None = None,
+    k: int | Literal["auto"] | None = None,
     *,
     stack: str | None = None,
-    mode: Mode = "fast",
+    mode: Mode | None = None,
     seed: int = 0,
     probabilities: bool = False,
     device: str = "auto",
     scribbles: str | Path | Labels | None = None,
     max_pixels: int = MAX_PIXELS,
-    progress: Watch | None = None,
+    watch: Watch | None = None,
 ) -> Segmentation:
     """Segment one image by fitting on the image itself.
 
     Args:
         image: path, PIL image, numpy array (H, W[, 1|3|4]) or torch tensor ([1|3|4,] H, W); see `read_image`.
-        k: number of clusters; chosen from the image where not given.
-        stack: target stack for the full generator model, for example "texture"; without one, and in mode
-            "fast", a quick colour and texture model is used.
-        mode: "fast", or "exact" to fit the generator to this image and run its chains (several seconds).
-        seed: from 0 to 2^32 - 1; same seed, same result.
-        probabilities: also return probabilities and entropy.
+        k: number of clusters; None or "auto": chosen from the image.
+        stack: target stack, for example "texture", for the full generator model, which is then fitted to this
+            image as in mode "exact".
+        mode: "fast" for a quick colour and texture model, which has no stack; "exact" to fit the full
+            generator model to this image and run its chains (several seconds). None: "exact" with a stack,
+            "fast" without.
+        seed: of the whole model, from 0 to 2^32 - 1; the quick model has nothing random.
+        probabilities: also return probabilities and entropy: given this fit, and sure of themselves where it
+            is. They do not say which clusters another fit would find.
         device: "auto", "cpu" or "cuda", for the full model.
         scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`), or
             (H, W) integers, -1 unknown. Ids are then those of the scribbles. For the quick model only.
         max_pixels: largest accepted height x width of a file.
-        progress: is shown the quick model at work (`segmenting.watch`).
+        watch: is shown the quick model at work (`segmenting.watch`).
 
     Returns:
         The segmentation. Asking for more clusters than the image has distinct colours warns and returns
         fewer.
 
     Raises:
-        PixelClusterError: unreadable image or scribbles, or a k, mode or seed that is none.
+        PixelClusterError: unreadable image or scribbles, a k, mode or seed that is none, or mode "fast" with
+            a stack.
     """
     started = time.perf_counter()
     check_k(k)
-    check_mode(mode, get_args(Mode))
+    if mode is not None:
+        check_mode(mode, get_args(Mode))
+    check_stack_has_model(stack, mode)
     check_seed(seed)
-    k = None if k is None else int(k)  # NumPy's own do not go into settings
+    k = None if k is None or k == "auto" else int(k)  # NumPy's own do not go into settings
     picture = read_image(image, max_pixels=max_pixels)
     if scribbles is not None:
         if stack is not None or mode == "exact":
             raise PixelClusterError("scribbles guide the quick model, or a trained one; drop stack and mode")
-        return _guided(picture, k, scribbles, seed, probabilities, max_pixels, started, progress)
+        return _guided(picture, k, scribbles, probabilities, max_pixels, started, watch)
     possible = count_colours(picture, at_least=2 if k is None else k)
     if k is not None and possible < k:
         warnings.warn(
@@ -85,17 +90,16 @@ def segment(
             stacklevel=2,
         )
         k = possible
-    info: dict[str, object] = {"mode": mode, "seed": seed, "stack": stack}
+    whole_model = stack is not None or mode == "exact"
+    info: dict[str, object] = {"mode": "exact" if whole_model else "fast", "seed": seed, "stack": stack}
     if k == 1 or possible == 1:
         labels = np.zeros(picture.shape[:2], dtype=np.int32)
         certain = np.ones((1, *labels.shape), dtype=np.float32) if probabilities else None
         n_clusters = 1
-    elif stack is None and mode == "fast":
+    elif not whole_model:
         from pixelcluster.segmenting.alone.single import segment_image
 
-        quick = segment_image(
-            picture, n_clusters=k, seed=seed, probabilities=probabilities, progress=progress
-        )
+        quick = segment_image(picture, n_clusters=k, probabilities=probabilities, progress=watch)
         labels, certain, n_clusters = quick.label_map, quick.probabilities, quick.n_clusters
     else:
         from pixelcluster.segmenting.estimator import PixelCluster
@@ -104,20 +108,32 @@ def segment(
         model = PixelCluster(config=settings, seed=seed, device=device).fit([picture])
         full = model.predict(picture, mode="exact", probabilities=probabilities)
         labels, certain, n_clusters = full.label_map, full.probabilities, full.n_clusters
-        info |= {"mode": "exact", "stack": settings.targets.stack}
+        info["stack"] = settings.targets.stack
     info |= {"n_clusters": n_clusters, "seconds": time.perf_counter() - started}
     return Segmentation.build(picture, labels, n_clusters, probabilities=certain, info=info)
+
+
+def check_stack_has_model(stack: str | None, mode: Mode | None) -> None:
+    """Refuse mode "fast" with a stack: without a trained model it is the full model that has stacks.
+
+    Raises:
+        PixelClusterError: both are given.
+    """
+    if stack is not None and mode == "fast":
+        raise PixelClusterError(
+            f"mode fast without a trained model has no stack, got {stack!r}; leave the stack out, or take "
+            "mode exact, which fits the whole model to the one picture"
+        )
 
 
 def _guided(
     picture: NDArray[np.float32],
     k: int | None,
     scribbles: str | Path | Labels,
-    seed: int,
     probabilities: bool,
     max_pixels: int,
     started: float,
-    progress: Watch | None,
+    watch: Watch | None,
 ) -> Segmentation:
     """Segment an image under known labels."""
     from pixelcluster.io.scribbles import check_id, check_whole, read_scribbles
@@ -131,10 +147,10 @@ def _guided(
     else:
         marks, names = read_scribbles(scribbles, picture.shape[:2], max_pixels=max_pixels)
     result = segment_image(
-        picture, n_clusters=k, seed=seed, probabilities=probabilities, scribbles=marks, progress=progress
+        picture, n_clusters=k, probabilities=probabilities, scribbles=marks, progress=watch
     )
     n_clusters = result.n_clusters
-    info: dict[str, object] = {"mode": "fast", "seed": seed, "stack": None, "n_clusters": n_clusters}
+    info: dict[str, object] = {"mode": "fast", "stack": None, "n_clusters": n_clusters}
     info["seconds"] = time.perf_counter() - started
     if names:
         names = (*names, *[""] * (n_clusters - len(names)))

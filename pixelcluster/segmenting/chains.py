@@ -13,6 +13,7 @@ from pixelcluster.model.dynamic import DRIFT, DynamicPrior
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import infer
 from pixelcluster.segmenting.alone.guided import marks_on_grid
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.segmenting.videos.following import Trail
 from pixelcluster.segmenting.watch import Glimpse, Watch
 from pixelcluster.targets.grid import cells_used, to_grid
@@ -24,32 +25,30 @@ _REPEATED = 4.0
 
 
 def run_chains(
-    model: TrainedModel,
+    reader: Reader,
     pixels: Tensor,
-    seed: int,
-    device: torch.device,
+    *,
     mask: NDArray[np.bool_] | None,
     scribbles: NDArray[np.int32] | None,
-    progress: Watch | None,
+    watch: Watch | None,
     trail: Trail | None,
     place: tuple[int, int],
 ) -> Tensor:
     """Run the chains of one picture.
 
     Args:
-        model: fitted.
+        reader: a model, and how it is asked.
         pixels: (1, 3, H, W) in [0, 1], at the working size, on the device.
-        seed: of the chains.
-        device: where to compute.
         mask: (H, W) bool; False: the pixel is no evidence.
         scribbles: (H, W) known labels, -1 elsewhere.
-        progress: is shown the chains after every round.
+        watch: is shown the chains after every round.
         trail: of the frames of a video so far; this one follows them and is added.
         place: row and column of the picture in a larger one. What an image is called does not matter.
 
     Returns:
         The log of the chains' averaged conditionals, (K, h, w) on the label grid, on the CPU.
     """
+    model, device = reader.model, reader.device
     sampler, stride = model.config.sampler, model.stack.label_stride
     with torch.no_grad():
         x = model.stack(pixels)
@@ -84,13 +83,13 @@ def run_chains(
     rounds, merged = sampler.inference_rounds, model.config.clusters.merged
 
     def show(done: int, labels: Tensor, log_joint: Tensor) -> None:
-        if progress is not None:
+        if watch is not None:
             shown = [merged.get(k, k) for k in range(model.generator.n_clusters)]
             label_map = np.array(shown, np.int32)[labels[0].cpu().numpy()]
-            progress(Glimpse("chains", done / rounds, label_map, float(log_joint[0])))
+            watch(Glimpse("chains", done / rounds, label_map, float(log_joint[0])))
 
     posterior = infer(
-        Streams(seed, [f"predict-{place[0]}-{place[1]}"], step, device=device),
+        Streams(reader.seed, [f"predict-{place[0]}-{place[1]}"], step, device=device),
         x,
         model.generator,
         prior,
@@ -107,7 +106,7 @@ def run_chains(
         mask=used,
         clamp=clamp,
         drift=drift,
-        progress=show,
+        after_round=show,
     )
     if trail is not None:
         trail.leave(_levels(pixels), posterior.probabilities[0].cpu(), posterior.z.cpu())

@@ -6,25 +6,28 @@ import math
 import time
 import warnings
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster import clock
-from pixelcluster.arguments import check_mode, check_n_clusters, check_seed
+from pixelcluster.arguments import Mode, check_mode, check_n_clusters, check_seed
 from pixelcluster.config import ClusterSettings, RunConfig
 from pixelcluster.config_file import load_config
 from pixelcluster.data.folder import limit_side, read_images
 from pixelcluster.device import choose_device
-from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning, counted
 from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.model_files import PIXELS, refuse_other_kind
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.io.scribbles import check_whole, read_scribbles
 from pixelcluster.progress import Progress
 from pixelcluster.resuming.snapshots import Snapshots
-from pixelcluster.segmenting.predict import Mode, label_image
+from pixelcluster.segmenting.predict import label_image
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.segmenting.relabel import current_ids
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.segmenting.watch import Watch
@@ -69,6 +72,34 @@ class PixelCluster:
         check_seed(seed)
         self.n_clusters, self.stack, self.config = n_clusters, stack, config
         self.seed, self.device, self.max_pixels = seed, device, max_pixels
+
+    def __repr__(self) -> str:
+        if not hasattr(self, "model_"):
+            wanted = "" if self.n_clusters is None else f"n_clusters={self.n_clusters!r}, "
+            return f"PixelCluster({wanted}not fitted)"
+        k, stack = self.model_.generator.n_clusters, self.model_.config.targets.stack
+        return f"PixelCluster({counted(k, 'cluster')}, stack {stack}, fitted)"
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the arguments of the class by name, as scikit-learn's `clone` wants them.
+
+        Args:
+            deep: of no effect, as no argument is an estimator itself.
+        """
+        return {name: getattr(self, name) for name in signature(PixelCluster).parameters}
+
+    def set_params(self, **values: Any) -> PixelCluster:
+        """Set arguments of the class, for the next `fit` or `predict`.
+
+        Raises:
+            PixelClusterError: one it does not have.
+        """
+        known = self.get_params()
+        for name, value in values.items():
+            if name not in known:
+                raise PixelClusterError(f"PixelCluster has no parameter {name!r}; it has {', '.join(known)}")
+            setattr(self, name, value)
+        return self
 
     def fit(
         self,
@@ -119,17 +150,18 @@ class PixelCluster:
         mode: Mode | None = None,
         probabilities: bool = False,
         scribbles: str | Path | NDArray[np.int32] | None = None,
-        progress: Watch | None = None,
+        watch: Watch | None = None,
     ) -> Segmentation:
         """Segment one image.
 
         Args:
             image: path, PIL image, array (H, W[, C]) or tensor ([C,] H, W).
             mode: "fast" asks the student alone, "exact" runs the chains; None: what the configuration says.
-            probabilities: also return probabilities and entropy.
+            probabilities: also return probabilities and entropy: given this model, and sure of themselves
+                where it is. They do not say which clusters another fit would find.
             scribbles: known labels, which stay as they are while the rest follows: a file (`io.scribbles`),
                 or (H, W) integers, -1 unknown. Always by the chains.
-            progress: is shown the chains after every round (`segmenting.watch`).
+            watch: is shown the chains after every round (`segmenting.watch`).
 
         Returns:
             The segmentation at the size of the image.
@@ -148,14 +180,11 @@ class PixelCluster:
                 raise PixelClusterError("scribbles need the chains; use mode exact, or leave the mode out")
             marks, chosen = self._marks(scribbles, picture.shape[:2]), "exact"
         labels, soft = label_image(
-            model,
+            Reader(model, chosen, self.seed, choose_device(self.device)),
             picture,
-            mode=chosen,
-            seed=self.seed,
-            device=choose_device(self.device),
             probabilities=probabilities,
             scribbles=marks,
-            progress=progress,
+            watch=watch,
         )
         info: dict[str, object] = {
             "mode": chosen if model.student is not None else "exact",
@@ -181,6 +210,7 @@ class PixelCluster:
         Raises:
             PixelClusterError: no model folder, or a file that is not ours.
         """
+        refuse_other_kind(folder, PIXELS)
         model = load_model(folder, choose_device(device))
         loaded = cls(config=model.config, seed=seed, device=device, max_pixels=max_pixels)
         loaded.model_ = model

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from pixelcluster.arguments import Mode
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.segmenting.segmentation import Segmentation
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
     from pixelcluster.io.video import Video
     from pixelcluster.segmenting.estimator import PixelCluster
     from pixelcluster.segmenting.rasters.outputs import RasterLabels
+    from pixelcluster.segmenting.reader import Reader
     from pixelcluster.segmenting.videos.video import VideoLabels
     from pixelcluster.training.model import TrainedModel
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Method:
     """The choices of `pixelcluster segment` that decide how, not where to.
 
@@ -32,7 +34,7 @@ class Method:
     n_clusters: int | None = None
     model: Path | None = None
     stack: str | None = None
-    mode: Literal["fast", "exact"] | None = None
+    mode: Mode | None = None
     seed: int = 0
     device: str = "auto"
     probabilities: bool = False
@@ -44,13 +46,43 @@ class Method:
     window: int | None = None
     """Side of the raster windows a model sees, pixels; None: the size it works at."""
 
+    def check(self) -> None:
+        """Refuse choices that exclude each other, whatever the image.
+
+        Raises:
+            PixelClusterError: naming them.
+        """
+        if self.model is not None:
+            if self.n_clusters is not None or self.stack is not None:
+                option = "-k" if self.n_clusters is not None else "--stack"
+                raise PixelClusterError(
+                    f"--model fixes clusters and stack, so {option} cannot be given with it; drop one of them"
+                )
+            return
+        if self.window is not None:
+            raise PixelClusterError("--window says what a model sees at once; give --model, or drop it")
+        if self.fits_whole_model:
+            from pixelcluster.device import choose_device
+            from pixelcluster.segmenting.api import check_stack_has_model
+            from pixelcluster.targets.stack import parse_spec
+
+            check_stack_has_model(self.stack, self.mode)
+            choose_device(self.device)
+            if self.stack is not None:
+                parse_spec(self.stack)
+
+    @property
+    def fits_whole_model(self) -> bool:
+        """Whether each picture gets a generator model of its own: in mode exact, or with a stack."""
+        return self.model is None and (self.mode == "exact" or self.stack is not None)
+
     def described(self) -> dict[str, object]:
         """Return what a reader of the results wants to know, by name."""
         facts: dict[str, object]
         if self.model is not None:
             facts = {"model": show_path(self.model), "mode": self.mode or "the model's"}
         else:
-            full = self.mode == "exact" or self.stack is not None
+            full = self.fits_whole_model
             facts = {
                 "clusters": self.n_clusters or "auto",
                 "mode": "exact" if full else "fast",
@@ -79,22 +111,9 @@ class Segmenter:
     def __init__(self, method: Method) -> None:
         self.method = method
         self._model: PixelCluster | None = None
+        method.check()
         if method.model is None:
-            if method.window is not None:
-                raise PixelClusterError("--window says what a model sees at once; give --model, or drop it")
-            if method.stack is not None or method.mode == "exact":  # said here once, not of every image
-                from pixelcluster.device import choose_device
-                from pixelcluster.targets.stack import parse_spec
-
-                choose_device(method.device)
-                if method.stack is not None:
-                    parse_spec(method.stack)
             return
-        if method.n_clusters is not None or method.stack is not None:
-            option = "-k" if method.n_clusters is not None else "--stack"
-            raise PixelClusterError(
-                f"--model fixes clusters and stack, so {option} cannot be given with it; drop one of them"
-            )
         from pixelcluster.segmenting.estimator import PixelCluster
 
         self._model = PixelCluster.load(
@@ -119,7 +138,7 @@ class Segmenter:
                 path,
                 method.n_clusters,
                 stack=method.stack,
-                mode=method.mode or "fast",
+                mode=method.mode,
                 seed=method.seed,
                 probabilities=method.probabilities,
                 device=method.device,
@@ -157,21 +176,18 @@ class Segmenter:
                 raise PixelClusterError(
                     f"{name}: a model sees 1 or 3 bands, got {len(raster.bands)}; choose with --bands 1,2,3"
                 )
-            from pixelcluster.device import choose_device
             from pixelcluster.segmenting.rasters.raster import label_with_model
 
-            model = self._model.model_
-            with self._strokes(raster, _names(model)) as strokes:
-                labels = label_with_model(
-                    raster,
-                    model,
-                    mode=method.mode or model.config.mode,
-                    seed=method.seed,
-                    device=choose_device(method.device),
-                    window=method.window,
-                    scribbles=strokes,
-                )
-                yield raster, labels
+            reader = self._reader(self._model.model_)
+            with self._strokes(raster, _names(reader.model)) as strokes:
+                yield raster, label_with_model(raster, reader, window=method.window, scribbles=strokes)
+
+    def _reader(self, model: TrainedModel) -> Reader:
+        from pixelcluster.device import choose_device
+        from pixelcluster.segmenting.reader import Reader
+
+        method = self.method
+        return Reader(model, method.mode or model.config.mode, method.seed, choose_device(method.device))
 
     def _raster_alone(self, raster: Raster, strokes: RasterScribbles | None) -> RasterLabels:
         """Label a raster without a model: whole where it is a picture, else window by window."""
@@ -179,7 +195,7 @@ class Segmenter:
 
         n_clusters, seed = self.method.n_clusters, self.method.seed
         if is_picture(raster, self.method.max_pixels):
-            return label_whole(raster, n_clusters, seed=seed, scribbles=strokes)
+            return label_whole(raster, n_clusters, scribbles=strokes)
         from pixelcluster.segmenting.rasters.raster import label_alone  # imports torch
 
         return label_alone(raster, n_clusters, seed=seed, scribbles=strokes)
@@ -227,22 +243,14 @@ class Segmenter:
                 names = ("",) * scene.n_clusters
                 yield video, VideoLabels(names, n_frames, label_alone(scene, video.frames))
             return
-        from pixelcluster.device import choose_device
-
         model = self._model.model_
         with open_video(path, max_pixels=method.max_pixels) as video:
-            frames = label_with_model(
-                model,
-                video.frames,
-                mode=method.mode or model.config.mode,
-                seed=method.seed,
-                device=choose_device(method.device),
-            )
+            frames = label_with_model(self._reader(model), video.frames)
             yield video, VideoLabels(_names(model), video.n_frames, frames)
 
     def _check_alone(self, name: str) -> None:
         """Refuse choices that only single images, or models, have."""
-        if self.method.stack is not None or self.method.mode == "exact":
+        if self.method.fits_whole_model:
             raise PixelClusterError(
                 f"{name}: without a model rasters and videos know mode fast alone; leave --stack and --mode "
                 "out, or train a model on parts of it"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,12 +16,10 @@ from pixelcluster.model.prior import LabelPrior
 from pixelcluster.segmenting.alone.guided import marks_on_grid
 from pixelcluster.segmenting.blend import blended_rows, grown_rows
 from pixelcluster.segmenting.chains import follow_student, run_chains
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.segmenting.videos.following import Trail, Trails
 from pixelcluster.segmenting.watch import Watch
 from pixelcluster.targets.grid import to_grid
-from pixelcluster.training.model import TrainedModel
-
-Mode = Literal["fast", "exact"]
 
 TILE = 512
 OVERLAP = 64
@@ -31,45 +28,49 @@ _NEVER = -80.0  # nats; minus infinity would not survive interpolation
 
 
 def predict_log_probabilities(
-    model: TrainedModel,
+    reader: Reader,
     image: NDArray[np.float32],
     *,
-    mode: Mode,
-    seed: int,
-    device: torch.device,
     mask: NDArray[np.bool_] | None = None,
     scribbles: NDArray[np.int32] | None = None,
-    progress: Watch | None = None,
+    watch: Watch | None = None,
     trail: Trail | None = None,
     place: tuple[int, int] = (0, 0),
 ) -> Tensor:
     """Return log p(y = k | image) at the model's working size, (K, h, w), on the CPU.
 
     Args:
-        model: fitted.
+        reader: a model, and how it is asked.
         image: (H, W, 3) float32 in [0, 1] at the working size.
-        mode: "fast" asks the student alone; "exact" runs the chains, started by the student.
-        seed: of the chains.
-        device: where to compute.
         mask: (H, W) bool; False: the pixel is no evidence (a benchmark's rule).
-        scribbles: (H, W) known labels, -1 elsewhere; the chains clamp them, and "fast" has no chains.
-        progress: is shown the chains after every round.
+        scribbles: (H, W) known labels, -1 elsewhere; see `Reader.asks_student`.
+        watch: is shown the chains after every round.
         trail: of the frames of a video so far; this one follows them and is added.
         place: row and column of a tile in its image, whose chains then have noise of their own.
     """
-    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(device)
-    if mode == "fast" and model.student is not None and scribbles is None:
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].to(reader.device)
+    model = reader.model
+    if reader.asks_student(scribbles):
+        assert model.student is not None
         with torch.no_grad():
             logits: Tensor = model.student(pixels)
             logs = logits.log_softmax(1)[0].cpu()
         if trail is not None:
             logs = follow_student(model, logs, pixels, trail)
     else:
-        logs = run_chains(model, pixels, seed, device, mask, scribbles, progress, trail, place)
-    return merge_clusters(logs, model.config.clusters.merged)
+        logs = run_chains(
+            reader,
+            pixels,
+            mask=mask,
+            scribbles=scribbles,
+            watch=watch,
+            trail=trail,
+            place=place,
+        )
+    return merged_log_probabilities(logs, model.config.clusters.merged)
 
 
-def merge_clusters(logs: Tensor, merged: Mapping[int, int]) -> Tensor:
+def merged_log_probabilities(logs: Tensor, merged: Mapping[int, int]) -> Tensor:
     """Return log-probabilities (K, ...) with those of merged clusters added to the ones that take them.
 
     Ids stay what they are: a cluster that was merged away keeps its row, with probability about 0.
@@ -82,15 +83,12 @@ def merge_clusters(logs: Tensor, merged: Mapping[int, int]) -> Tensor:
 
 
 def label_image(
-    model: TrainedModel,
+    reader: Reader,
     image: NDArray[np.float32],
     *,
-    mode: Mode,
-    seed: int,
-    device: torch.device,
     probabilities: bool = False,
     scribbles: NDArray[np.int32] | None = None,
-    progress: Watch | None = None,
+    watch: Watch | None = None,
     trails: Trails | None = None,
 ) -> tuple[NDArray[np.int32], NDArray[np.float32] | None]:
     """Label every pixel of an image of any size.
@@ -100,14 +98,11 @@ def label_image(
     not with K times the pixels.
 
     Args:
-        model: fitted.
+        reader: a model, and how it is asked.
         image: (H, W, 3) float32 in [0, 1].
-        mode: see `predict_log_probabilities`.
-        seed: of the chains.
-        device: where to compute.
         probabilities: also return them.
         scribbles: (H, W) known labels, -1 elsewhere. They stay as they are, and the chains' labels follow.
-        progress: is shown the chains after every round, unless they run tile by tile.
+        watch: is shown the chains after every round, unless they run tile by tile.
         trails: of the frames of a video so far, by tile; this one follows them and is added.
 
     Returns:
@@ -117,13 +112,10 @@ def label_image(
     labels = np.empty((height, width), np.int32)
     soft = None
     strips = pixel_log_probabilities(
-        model,
+        reader,
         image,
-        mode=mode,
-        seed=seed,
-        device=device,
         scribbles=scribbles,
-        progress=progress,
+        watch=watch,
         trails=trails,
     )
     for rows, values in strips:
@@ -139,19 +131,16 @@ def label_image(
 
 
 def pixel_log_probabilities(
-    model: TrainedModel,
+    reader: Reader,
     image: NDArray[np.float32],
     *,
-    mode: Mode,
-    seed: int,
-    device: torch.device,
     scribbles: NDArray[np.int32] | None = None,
-    progress: Watch | None = None,
+    watch: Watch | None = None,
     trails: Trails | None = None,
 ) -> Iterator[tuple[slice, Tensor]]:
     """Yield rows of pixels and their log-probabilities (K, rows, W); arguments as of `label_image`."""
     height, width = image.shape[:2]
-    side, stride = model.config.targets.image_side, model.stack.label_stride
+    side, stride = reader.model.config.targets.image_side, reader.model.stack.label_stride
 
     def trail_of(row: int, column: int) -> Trail | None:
         return None if trails is None else trails.setdefault((row, column), Trail())
@@ -160,27 +149,21 @@ def pixel_log_probabilities(
         small = limit_side(image, side)
         marks = None if scribbles is None else marks_on_grid(scribbles, (small.shape[0], small.shape[1]))
         logs = predict_log_probabilities(
-            model,
+            reader,
             small,
-            mode=mode,
-            seed=seed,
-            device=device,
             scribbles=marks,
-            progress=progress,
+            watch=watch,
             trail=trail_of(0, 0),
         )
         return grown_rows([logs], logs.shape[1], height, width)
 
     def predict(rows: slice, columns: slice) -> Tensor:
         return tile_log_probabilities(
-            model,
+            reader,
             image[rows, columns],
             rows,
             columns,
             height,
-            mode=mode,
-            seed=seed,
-            device=device,
             scribbles=None if scribbles is None else scribbles[rows, columns],
             trail=trail_of(rows.start, columns.start),
         )
@@ -190,15 +173,12 @@ def pixel_log_probabilities(
 
 
 def tile_log_probabilities(
-    model: TrainedModel,
+    reader: Reader,
     tile: NDArray[np.float32],
     rows: slice,
     columns: slice,
     height: int,
     *,
-    mode: Mode,
-    seed: int,
-    device: torch.device,
     mask: NDArray[np.bool_] | None = None,
     scribbles: NDArray[np.int32] | None = None,
     trail: Trail | None = None,
@@ -206,33 +186,27 @@ def tile_log_probabilities(
     """Return the log-probabilities of a tile of a larger image on the label grid, (K, h, w).
 
     Args:
-        model: fitted.
+        reader: a model, and how it is asked.
         tile: (H, W, 3) float32 in [0, 1] at the working size.
         rows: of the image the tile covers; it begins where a label cell does.
         columns: likewise.
         height: of the whole image, pixels.
-        mode: see `predict_log_probabilities`, like the rest.
-        seed: of the chains.
-        device: where to compute.
-        mask: (H, W) bool.
+        mask: (H, W) bool; see `predict_log_probabilities`, like the rest.
         scribbles: (H, W).
         trail: of the tile.
     """
-    stride = model.stack.label_stride
+    model, stride = reader.model, reader.model.stack.label_stride
     cells = slice(rows.start // stride, -(-rows.stop // stride))
     own = replace(model, prior=_band(model.prior, cells, -(-height // stride)))
     logs = predict_log_probabilities(
-        own,
+        replace(reader, model=own),
         tile,
-        mode=mode,
-        seed=seed,
-        device=device,
         mask=mask,
         scribbles=scribbles,
         trail=trail,
         place=(rows.start, columns.start),
     )
-    if mode == "fast" and model.student is not None and scribbles is None:
+    if reader.asks_student(scribbles):
         logs = to_grid(logs[None], stride)[0]
     return logs
 

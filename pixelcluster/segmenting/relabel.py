@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from pixelcluster.config import ClusterSettings, RunConfig
 from pixelcluster.config_file import dump_config, load_config, parse_config
 from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.io.metrics_file import read_metrics
+from pixelcluster.io.model_files import PIXELS, refuse_other_kind
 from pixelcluster.io.write import atomic_write
-
-_CONFIG = "config.yaml"
 
 
 def merge_clusters(folder: Path, ids: Sequence[int]) -> RunConfig:
@@ -35,6 +35,49 @@ def merge_clusters(folder: Path, ids: Sequence[int]) -> RunConfig:
     config = read_settings(folder)
     _check_ids(ids, config, folder)
     return _save(folder, config, with_merged(config.clusters, ids, model=show_path(folder)))
+
+
+def split_clusters(folder: Path) -> dict[int, int]:
+    """Take all merges of a model back; names stay where they are.
+
+    Args:
+        folder: a model folder.
+
+    Returns:
+        What was merged: id -> the id that took its pixels.
+
+    Raises:
+        PixelClusterError: no model folder, or nothing is merged.
+    """
+    config = read_settings(folder)
+    if not config.clusters.merged:
+        raise PixelClusterError(f"{show_path(folder)}: no clusters are merged; there is nothing to undo")
+    _save(folder, config, ClusterSettings(names=config.clusters.names))
+    return config.clusters.merged
+
+
+def training_shares(folder: Path, config: RunConfig) -> list[float]:
+    """Return the share of the training images that each cluster had in the last epoch.
+
+    Args:
+        folder: a model folder.
+        config: its settings; those that take others' pixels have their shares too.
+
+    Returns:
+        K shares from 0 to 1, 0 for clusters merged away; none where metrics.jsonl does not know them: it is
+        missing, or clusters were pruned after the last epoch.
+
+    Raises:
+        PixelClusterError: metrics.jsonl is damaged.
+    """
+    told = [entry["shares"] for entry in read_metrics(folder) if "shares" in entry]
+    if not told or not isinstance(told[-1], list) or len(told[-1]) != config.n_clusters:
+        return []
+    shares = [float(share) for share in told[-1]]
+    for source, taker in config.clusters.merged.items():
+        shares[taker] += shares[source]
+        shares[source] = 0.0
+    return shares
 
 
 def with_merged(settings: ClusterSettings, ids: Sequence[int], model: str = "") -> ClusterSettings:
@@ -112,17 +155,18 @@ def read_settings(folder: Path) -> RunConfig:
     Raises:
         PixelClusterError: no model folder.
     """
-    path = folder / _CONFIG
+    refuse_other_kind(folder, PIXELS)
+    path = folder / PIXELS
     if not path.is_file() or not any(folder.glob("*.safetensors")):
         raise PixelClusterError(
-            f"{show_path(folder)}: is no model folder ({_CONFIG} and weights are wanted); train one first"
+            f"{show_path(folder)}: is no model folder ({PIXELS} and weights are wanted); train one first"
         )
     return load_config(path)
 
 
 def _save(folder: Path, config: RunConfig, clusters: ClusterSettings) -> RunConfig:
     changed = config.model_copy(update={"clusters": clusters})
-    with atomic_write(folder / _CONFIG, overwrite=True) as temporary:
+    with atomic_write(folder / PIXELS, overwrite=True) as temporary:
         temporary.write_text(dump_config(changed), encoding="utf-8")
     return changed
 

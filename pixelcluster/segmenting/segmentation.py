@@ -5,19 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, counted
 from pixelcluster.io.label_map import encode_label_map, label_format
-from pixelcluster.io.write import atomic_write
+from pixelcluster.io.write import atomic_write, make_folder
 from pixelcluster.render.palette import categorical, hex_colours, mean_colours
 
 if TYPE_CHECKING:
     from PIL import Image
+
+_SHARES_SHOWN = 12
+_NOTEBOOK_SIDE = 1000  # pixels
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ def cluster_rows(
     ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Segmentation:
     """A label map with everything needed to look at it and to save it."""
 
@@ -62,9 +66,10 @@ class Segmentation:
     n_clusters: int
     """K; with a trained model some clusters may be absent from this image."""
     probabilities: NDArray[np.float32] | None
-    """(K, H, W), summing to 1 over K; None where not asked for."""
+    """(K, H, W), summing to 1 over K; None where not asked for. They are given this fit, and sure of
+    themselves where it is: they do not say which clusters another fit would find."""
     entropy: NDArray[np.float32] | None
-    """(H, W) entropy of the probabilities in nats; None where not asked for."""
+    """(H, W) entropy of the probabilities in nats, of which the same holds; None where not asked for."""
     palette: NDArray[np.uint8]
     """(K, 3) display colours."""
     names: tuple[str, ...] = ()
@@ -125,6 +130,19 @@ class Segmentation:
             info=dict(info or {}),
         )
 
+    def __repr__(self) -> str:
+        height, width = self.label_map.shape
+        shown = ", ".join(f"{100 * share:.0f}" for share in self.shares()[:_SHARES_SHOWN])
+        more = ", ..." if self.n_clusters > _SHARES_SHOWN else ""
+        return f"Segmentation({width} x {height}, {counted(self.n_clusters, 'cluster')}: {shown}{more} %)"
+
+    def _repr_png_(self) -> bytes:
+        """The overlay, for notebooks."""
+        picture, png = self.overlay(), BytesIO()
+        picture.thumbnail((_NOTEBOOK_SIDE, _NOTEBOOK_SIDE))
+        picture.save(png, "PNG")
+        return png.getvalue()
+
     def shares(self) -> NDArray[np.float64]:
         """Fraction of the image's pixels in each cluster: (K,), summing to 1."""
         return np.bincount(self.label_map.ravel(), minlength=self.n_clusters) / self.label_map.size
@@ -175,13 +193,16 @@ class Segmentation:
         """Write the label map, whole or not at all; see `pixelcluster.io.label_map` for the formats.
 
         Args:
-            path: ending in .png, .tif or .npz (which also keeps probabilities and entropy).
+            path: ending in .png, .tif or .npz; its folder is made where missing. An NPZ holds ``label_map``
+                (H, W) int32 and ``palette`` (K, 3) uint8, and where there are any ``names`` (K,) text,
+                ``probabilities`` (K, H, W) float32 and ``entropy`` (H, W) float32 in nats.
             overwrite: replace an existing file.
 
         Raises:
             PixelClusterError: unknown suffix, existing file, or the folder cannot be written.
         """
         file_format = label_format(path)
+        make_folder(Path(path).parent)
         with atomic_write(path, overwrite=overwrite) as temporary:
             self.encode(temporary, file_format)
 

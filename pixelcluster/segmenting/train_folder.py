@@ -15,9 +15,10 @@ from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_pat
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.label_map import png_note
 from pixelcluster.io.read import list_images
-from pixelcluster.io.write import atomic_write, make_folder
+from pixelcluster.io.write import atomic_write
 from pixelcluster.progress import Progress
 from pixelcluster.render.grid import contact_sheet
+from pixelcluster.resuming.folder import run_folder
 from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from pixelcluster.segmenting.estimator import PixelCluster
 
 N_SAMPLES = 12
+SAMPLES = "samples.png"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def train_folder(
             checkpoints until the model is there.
         training: what to train.
         overwrite: allow an output folder that holds files already.
-        keeping: how often to save, and on what to stop.
+        keeping: how often to save, and the signals to stop on.
         progress: see `pixelcluster.progress`.
 
     Returns:
@@ -65,7 +67,7 @@ def train_folder(
 
     Raises:
         PixelClusterError: no images, or an output folder that is not empty.
-        Interrupted: a signal came; the run is saved.
+        Interrupted: a signal came; the message says what was saved.
     """
     if os.path.exists(output) and not os.path.isdir(output):
         raise PixelClusterError(
@@ -78,30 +80,30 @@ def train_folder(
             f"{show_path(output)}: folder is not empty; allow replacing the model with --overwrite{way_out}"
         )
     images = _images(folder)
-    make_folder(output)  # before the hours of training: a read-only disk is found out now
-
-    from pixelcluster.resuming.snapshots import Snapshots, remove
-    from pixelcluster.segmenting.estimator import PixelCluster
-    from pixelcluster.training.distributed import leads
-
-    if leads():
-        remove(output / CHECKPOINTS)
-    model = PixelCluster(
-        n_clusters=training.n_clusters,
-        stack=training.stack,
-        config=training.config,
-        seed=training.seed,
-        device=training.device,
-        max_pixels=training.max_pixels,
-    )
     keeping = keeping or Keeping()
-    caller = {
-        "folder": str(folder.absolute()),
-        "device": training.device,
-        "max_pixels": training.max_pixels,
-    }
-    snapshots = Snapshots(output / CHECKPOINTS, every=60 * keeping.minutes, caller=caller, stop=keeping.stop)
-    return _finish(model, folder, images, output, training.minutes, snapshots, progress)
+    with run_folder(output, keeping.stop):  # a read-only disk is found out before the hours of training
+        from pixelcluster.resuming.snapshots import Snapshots, remove
+        from pixelcluster.segmenting.estimator import PixelCluster
+        from pixelcluster.training.distributed import leads
+
+        if leads():
+            remove(output / CHECKPOINTS)
+        model = PixelCluster(
+            n_clusters=training.n_clusters,
+            stack=training.stack,
+            config=training.config,
+            seed=training.seed,
+            device=training.device,
+            max_pixels=training.max_pixels,
+        )
+        caller = {
+            "folder": str(folder.absolute()),
+            "device": training.device,
+            "max_pixels": training.max_pixels,
+        }
+        every = 60 * keeping.minutes
+        snapshots = Snapshots(output / CHECKPOINTS, every=every, caller=caller, stop=keeping.stop)
+        return _finish(model, folder, images, output, training.minutes, snapshots, progress)
 
 
 def resume_folder(
@@ -181,10 +183,11 @@ def _finish(
     model.save(output)
     remove(snapshots.folder)
     if snapshots.stop is not None:
+        snapshots.stop.message = f"stopped; the model is in {show_path(output)}"
         snapshots.stop.deferred = False
         if snapshots.stop.received is not None:
-            raise Interrupted(snapshots.stop.received, f"stopped; the model is in {show_path(output)}")
-    with atomic_write(output / "samples.png", overwrite=True) as temporary:
+            raise Interrupted(snapshots.stop.received, snapshots.stop.message)
+    with atomic_write(output / SAMPLES, overwrite=True) as temporary:
         sample_sheet(model, images).save(temporary, "PNG", pnginfo=png_note("sheet of samples"))
     return model
 

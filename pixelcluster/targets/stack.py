@@ -105,7 +105,8 @@ def _parse(part: str, spec: str) -> tuple[str, float]:
     weight_text, star, name = part.rpartition("*")
     name = name.strip()
     if name not in STACKS:
-        raise PixelClusterError(f"unknown target stack {name!r} in {spec!r}; choose from {', '.join(STACKS)}")
+        where = "" if name == spec else f" in {spec!r}"
+        raise PixelClusterError(f"unknown target stack {name!r}{where}; choose from {', '.join(STACKS)}")
     if not star:
         return name, 1.0
     try:

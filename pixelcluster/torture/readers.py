@@ -187,6 +187,7 @@ def _load(model: Path, content: bytes) -> None:
 
     from pixelcluster.io.describe import describe
     from pixelcluster.segmenting.predict import label_image
+    from pixelcluster.segmenting.reader import Reader
     from pixelcluster.training.checkpoint import WEIGHTS, load_model
 
     (model / WEIGHTS).write_bytes(content)
@@ -194,7 +195,7 @@ def _load(model: Path, content: bytes) -> None:
         describe(model)
     loaded = load_model(model, torch.device("cpu"))
     small = np.divide(picture(9, 16, 16), 255, dtype=np.float32)
-    labels, _ = label_image(loaded, small, mode="exact", seed=0, device=torch.device("cpu"))
+    labels, _ = label_image(Reader(loaded, "exact", 0, torch.device("cpu")), small)
     if not 0 <= labels.min() <= labels.max() < 3:
         raise AssertionError("labels outside 0 to 2 came out")
 

@@ -19,6 +19,7 @@ from pixelcluster.config_file import parse_config
 from pixelcluster.resuming.snapshots import Snapshots, read_newest
 from pixelcluster.resuming.state_file import State
 from pixelcluster.segmenting.predict import label_image
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.stopping import Interrupted, StopSignals
 from pixelcluster.torture.rows import Row
 from pixelcluster.torture.samples import SETTINGS, picture
@@ -26,7 +27,7 @@ from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.run import fit_model
 
 CPU = torch.device("cpu")
-_STUDENT = {"enabled": True, "pretrained": False, "steps": 6, "views": 2, "rounds": 2, "batch_size": 2}
+_STUDENT = {"enabled": True, "pretrained": False, "steps": 6, "views": 2, "batch_size": 2}
 
 
 def resume_section(count: int, seed: int = 0) -> list[Row]:
@@ -133,4 +134,5 @@ def _fit(config: RunConfig, snapshots: Snapshots | None, seed: int = 0) -> Train
 
 
 def _labels(model: TrainedModel, images: Sequence[NDArray[np.float32]]) -> list[bytes]:
-    return [label_image(model, image, mode="exact", seed=0, device=CPU)[0].tobytes() for image in images]
+    reader = Reader(model, "exact", 0, CPU)
+    return [label_image(reader, image)[0].tobytes() for image in images]

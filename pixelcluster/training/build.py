@@ -22,7 +22,7 @@ AnyGenerator = ClusteredGenerator | ConvolutionalGenerator
 
 _CHUNK = 65_536
 _MOST_CELLS = 1_000_000
-"""The start is found on: equal shares of the images."""
+"""Cells that the start is found on, drawn in equal shares from the images."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +137,8 @@ def make_generator(
 
 
 def make_optimiser(generator: AnyGenerator, config: RunConfig) -> torch.optim.Optimizer:
-    """Return Adam with the paper's beta1."""
-    training = config.training
-    return torch.optim.Adam(generator.parameters(), training.learning_rate, betas=(training.beta1, 0.999))
+    """Return Adam with the paper's beta1, 0.5."""
+    return torch.optim.Adam(generator.parameters(), config.training.learning_rate, betas=(0.5, 0.999))
 
 
 def estimate_prior(counts: Tensor, settings: PriorSettings) -> LabelPrior:

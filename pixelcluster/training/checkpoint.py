@@ -15,7 +15,8 @@ from torch import nn
 
 from pixelcluster.config_file import dump_config, load_config
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.decode import file_size
+from pixelcluster.io.metrics_file import METRICS, read_metrics
+from pixelcluster.io.model_files import PIXELS
 from pixelcluster.io.write import atomic_set, make_folder
 from pixelcluster.resuming.state_file import save_tensors
 from pixelcluster.targets.base import TargetStack
@@ -32,7 +33,7 @@ Described = tuple[tuple[int, ...], str | None]
 
 _TYPES = {torch.float32: "F32", torch.int64: "I64", torch.bool: "BOOL"}
 
-CONFIG, WEIGHTS, METRICS = "config.yaml", "model.safetensors", "metrics.jsonl"
+WEIGHTS = "model.safetensors"
 
 
 def save_model(model: TrainedModel, folder: str | Path) -> None:
@@ -60,7 +61,7 @@ def save_model(model: TrainedModel, folder: str | Path) -> None:
     tensors["prior.proportions"] = model.prior.proportions.cpu()
     if model.prior.rows is not None:
         tensors["prior.rows"] = model.prior.rows.cpu()
-    with atomic_set(path, (CONFIG, METRICS, WEIGHTS)) as (config, metrics, weights):
+    with atomic_set(path, (PIXELS, METRICS, WEIGHTS)) as (config, metrics, weights):
         save_tensors(tensors, weights, {"format": "pixelcluster"})
         metrics.write_text("".join(json.dumps(entry) + "\n" for entry in model.history), encoding="utf-8")
         config.write_text(dump_config(model.config), encoding="utf-8")
@@ -77,11 +78,11 @@ def load_model(folder: str | Path, device: torch.device) -> TrainedModel:
         PixelClusterError: no model folder, a file that is not ours, or tensors that do not fit the settings.
     """
     path = Path(folder)
-    if not (path / CONFIG).is_file() or not (path / WEIGHTS).is_file():
+    if not (path / PIXELS).is_file() or not (path / WEIGHTS).is_file():
         raise PixelClusterError(
-            f"{show_path(path)}: is no model folder ({CONFIG} and {WEIGHTS} are wanted); train one first"
+            f"{show_path(path)}: is no model folder ({PIXELS} and {WEIGHTS} are wanted); train one first"
         )
-    config = load_config(path / CONFIG)
+    config = load_config(path / PIXELS)
     shapes = _read_shapes(path / WEIGHTS)
     n_clusters = config.n_clusters
     if n_clusters == "auto" or shapes.get("prior.proportions") != ((n_clusters,), "F32"):
@@ -121,23 +122,11 @@ def load_model(folder: str | Path, device: torch.device) -> TrainedModel:
     proportions = tensors["prior.proportions"]
     table = tensors["prior.rows"].to(device) if "prior.rows" in tensors else None
     prior = prior_of(config.prior, proportions.to(device), table)
-    return TrainedModel(config, stack, generator, prior, student, _read_history(path / METRICS))
-
-
-def _read_history(path: Path) -> list[dict[str, object]]:
-    """Return the entries of metrics.jsonl; a model does not need them."""
-    if not path.exists():
-        return []
-    file_size(path)  # a pipe would be waited for
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise PixelClusterError(f"{show_path(path)}: cannot be read ({reason}); delete it") from error
+    return TrainedModel(config, stack, generator, prior, student, read_metrics(path))
 
 
 def _read_shapes(path: Path) -> dict[str, Described]:
-    """Return shape and type of each tensor in a file, from its header alone."""
+    """Return shape and type of each tensor in a file, from its header only."""
     try:
         with safe_open(path, framework="pt") as file:
             parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118

@@ -3,7 +3,7 @@
 Every process holds all images, chains and parameters, and they stay equal: of each mini-batch a process
 samples its share of the images and computes their part of the gradient; chains, gradients and the sums
 behind the closed-form steps are then exchanged. The noise of a chain follows from (seed, image, visit), so
-the number of processes changes rounding alone. Collectives run over gloo on CPUs and NCCL between GPUs;
+the number of processes changes rounding only. Collectives run over gloo on CPUs and NCCL between GPUs;
 without torchrun each function here is the identity.
 """
 

@@ -9,14 +9,12 @@ Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import islice
 
 import torch
 from torch import Tensor
 
-from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.model.generator import ClusteredGenerator
 from pixelcluster.model.prior import LabelPrior, row_counts
@@ -26,6 +24,7 @@ from pixelcluster.sampling.chains import Chains
 from pixelcluster.sampling.noise import Streams
 from pixelcluster.sampling.posterior import Posterior, infer
 from pixelcluster.training import clusters, distributed
+from pixelcluster.training.batches import mini_batches
 from pixelcluster.training.build import (
     AnyGenerator,
     TrainingImage,
@@ -35,32 +34,13 @@ from pixelcluster.training.build import (
     one_hot,
     start_generator,
 )
-from pixelcluster.training.fit_state import load_fit
+from pixelcluster.training.fit_state import Place, load_fit
 from pixelcluster.training.refusals import Refusals
 
 _EMPTY = 0.01
-"""Of a balanced share: a cluster with less is reseeded."""
+"""A cluster with less than this part of an equal share of the cells is reseeded."""
 _AUTO_SPARSITY = 0.01
-"""Where the number of clusters is learned and the settings do not say."""
-
-
-@dataclass
-class Place:
-    """How far `Fit.run` got.
-
-    Attributes:
-        epoch: epochs done.
-        batch: batches of the next epoch done.
-        visited: images visited, all epochs.
-        counts: (n_rows, K) expected counts of those batches; None before the first.
-        log_joint: summed over their images, nats.
-    """
-
-    epoch: int = 0
-    batch: int = 0
-    visited: int = 0
-    counts: Tensor | None = None
-    log_joint: float = 0.0
+"""`prior.sparsity` where the number of clusters is learned and the settings leave it 0."""
 
 
 class Fit:
@@ -78,8 +58,8 @@ class Fit:
         prior: the prior on label maps as it stands.
         chains: (z, y) of each image, by its index.
         probabilities: by index, (K, h, w) float16 conditionals averaged over the last visit's sweeps.
-        history: one entry an epoch: objective (nats a cell), shares of the clusters; of all epochs so far,
-            Langevin proposals rejected and visits to images refused.
+        history: one entry per epoch: objective (nats per cell), shares of the clusters, and of all epochs so
+            far Langevin proposals rejected and visits to images refused.
         place: how far the present `run` got.
         refusals: what was not finite and therefore thrown away.
 
@@ -118,11 +98,11 @@ class Fit:
         )
         self.generator.to(device)
         self.optimiser = make_optimiser(self.generator, config)
-        self.restart(label_maps)
+        self._begin(label_maps)
 
     @property
     def objective(self) -> float:
-        """Log joint of the last epoch, nats a cell; minus infinity before the first."""
+        """Log joint of the last epoch, nats per cell; minus infinity before the first."""
         values = [entry["objective"] for entry in self.history if "objective" in entry]
         return float(values[-1]) if values else -math.inf  # type: ignore[arg-type]
 
@@ -131,23 +111,20 @@ class Fit:
         """Bands the counts are kept in."""
         return max(self.config.prior.rows, 1)
 
-    def restart(self, label_maps: Sequence[Tensor]) -> None:
-        """Put all chains on given label maps (h, w), and the prior on their counts; z keeps its place."""
+    def _begin(self, label_maps: Sequence[Tensor]) -> None:
+        """Put the chains on label maps (h, w) and the prior on their counts."""
         counts = torch.zeros(self._n_rows, self.generator.n_clusters)
         for index, (image, label_map) in enumerate(zip(self.images, label_maps, strict=True)):
             maps = one_hot(label_map, self.generator.n_clusters)
             counts += row_counts(maps, self._n_rows, image.mask[None])
-            if index in self.chains:
-                z = self.chains.get([index])[0]
-            else:
-                shape = self.generator.trunk.latent_shape(*label_map.shape)
-                # Where labels know something already they explain first; the paper's start draws z.
-                random_start = self.config.training.start == "random"
-                z = (
-                    Streams(self.seed, [f"start-{index}"]).normal(shape)
-                    if random_start
-                    else torch.zeros(1, *shape)
-                )
+            shape = self.generator.trunk.latent_shape(*label_map.shape)
+            # Where labels know something already they explain first; the paper's start draws z.
+            random_start = self.config.training.start == "random"
+            z = (
+                Streams(self.seed, [f"start-{index}"]).normal(shape)
+                if random_start
+                else torch.zeros(1, *shape)
+            )
             self.chains.put([index], z, label_map[None])
         settings = self.config.prior.model_copy(update={"sparsity": 0.0})
         self.prior = estimate_prior(counts.to(self.device), settings)
@@ -158,56 +135,39 @@ class Fit:
         Args:
             epochs: passes over the images.
             deadline: `clock.now()` after which no further epoch begins.
-            progress: called after each batch, when all state is that of the batch's end.
+            progress: called after each batch, when all state is that of the batch's end, with epoch (from 1),
+                epochs, objective, shares and rejected.
 
         Raises:
             NotFiniteError: too much was not finite, see `refusals`.
         """
-        at, total = self.place, epochs * len(self.images)
-        started, earlier = clock.now(), at.visited
+        at, batch_size = self.place, self.config.training.batch_size
+        shapes = [tuple(image.mask.shape) for image in self.images]
         while at.epoch < epochs and (at.batch or not distributed.late(deadline)):
             if at.counts is None:
                 at.counts = torch.zeros(self._n_rows, self.prior.n_clusters, device=self.device)
                 if self.config.generator.sigma_schedule == "annealed":
                     done = len(self.history) / self.config.training.epochs  # a later run stays cold
                     self.generator.noise.set_sigma(self.sigma * 2 ** max(0.0, 1 - 2 * done))
-            for indices in islice(self.batches(len(self.history)), at.batch, None):
+            batches = mini_batches(shapes, batch_size, self.seed, len(self.history))
+            for indices in islice(batches, at.batch, None):
                 posterior, mask = self.visit(indices)
                 at.counts += row_counts(posterior.probabilities, self._n_rows, mask)
                 at.log_joint += float(posterior.log_joint[-1].sum())
-                at.batch, at.visited = at.batch + 1, at.visited + len(indices)
-                self.refusals.check(self)
+                at.batch += 1
+                self.refusals.check(self.images, self.generator)
                 if progress is not None:
-                    elapsed, visited = clock.now() - started, at.visited - earlier
-                    progress(
-                        {
-                            "step": at.visited,
-                            **_summary(at.counts, at.log_joint),
-                            "steps_per_second": visited / elapsed,
-                            "rejected": self.refusals.proposals,
-                            "seconds_left": elapsed / visited * (total - at.visited),
-                        }
-                    )
+                    summary = _summary(at.counts, at.log_joint)
+                    where = {"epoch": at.epoch + 1, "epochs": epochs, **summary}
+                    progress({**where, "rejected": self.refusals.proposals})
             counted = {"rejected": self.refusals.proposals, "refused": self.refusals.images.total()}
             self.history.append({"epoch": len(self.history), **_summary(at.counts, at.log_joint), **counted})
             if at.counts.any():
                 if isinstance(self.generator, ClusteredGenerator) and self.config.generator.noise == "full":
                     clusters.maximise(self, self.generator)
                 self.update_clusters(at.counts)  # after it, which would take a reseeded cluster back
-            at = self.place = Place(at.epoch + 1, visited=at.visited)
+            at = self.place = Place(at.epoch + 1)
         self.place = Place()
-
-    def batches(self, epoch: int) -> Iterator[list[int]]:
-        """Yield lists of indices of images of one size, in an order of (seed, epoch)."""
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + epoch)
-        waiting: dict[tuple[int, ...], list[int]] = {}
-        for index in torch.randperm(len(self.images), generator=random).tolist():
-            batch = waiting.setdefault(tuple(self.images[index].mask.shape), [])
-            batch.append(index)
-            if len(batch) == self.config.training.batch_size:
-                yield list(batch)
-                batch.clear()
-        yield from (batch for batch in waiting.values() if batch)
 
     def visit(self, indices: Sequence[int]) -> tuple[Posterior, Tensor]:
         """Move the chains of a batch on, store them, learn from them; return them and the mask (B, h, w).
@@ -228,7 +188,7 @@ class Fit:
             self.refusals.add(refused)
             self.chains.put(refused, torch.zeros_like(z[~finite.cpu()]), label_map[~finite.cpu()])
             indices = [index for index in indices if index not in refused]
-            x, mask, posterior = x[finite], mask[finite], _rows_of(posterior, finite)
+            x, mask, posterior = x[finite], mask[finite], posterior.select(finite)
         self.chains.put(indices, posterior.z, posterior.label_map)
         for index, own in zip(indices, posterior.probabilities.half().cpu(), strict=True):
             self.probabilities[index] = own.clone()
@@ -271,7 +231,7 @@ class Fit:
             clusters.reseed(self, k)
 
     def _learn(self, x: Tensor, mask: Tensor, posterior: Posterior) -> bool:
-        """Take one Adam step on -log p(x | z, y), nats a cell and channel (eq. 8); False: it was refused."""
+        """Take one Adam step on -log p(x | z, y), nats per cell and channel (eq. 8); False: refused."""
         share, loss = distributed.own(len(x)), x.new_zeros(())
         label_map = posterior.label_map[share]
         self.optimiser.zero_grad()
@@ -296,13 +256,7 @@ class Fit:
         return x, mask
 
 
-def _rows_of(posterior: Posterior, kept: Tensor) -> Posterior:
-    """Return the images where kept (B,) bool is True alone."""
-    rows = {name: value[kept] for name, value in posterior._asdict().items() if name != "log_joint"}
-    return Posterior(**rows, log_joint=posterior.log_joint[:, kept])
-
-
 def _summary(counts: Tensor, log_joint: float) -> dict[str, object]:
-    """Return the objective, nats a cell, and the shares of the clusters, from counts (n_rows, K)."""
+    """Return the objective, nats per cell, and the shares of the clusters, from counts (n_rows, K)."""
     objective = log_joint / max(float(counts.sum()), 1.0)
     return {"objective": objective, "shares": (counts.sum(0) / counts.sum().clamp_min(1e-6)).tolist()}

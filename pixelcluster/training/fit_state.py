@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from torch import Tensor
 
 from pixelcluster.resuming.state_file import State, load_optimiser, optimiser_state
 from pixelcluster.training.build import make_generator, make_optimiser, prior_of
@@ -11,6 +14,23 @@ from pixelcluster.training.refusals import Refusals
 
 if TYPE_CHECKING:
     from pixelcluster.training.fit import Fit
+
+
+@dataclass
+class Place:
+    """How far `Fit.run` got.
+
+    Attributes:
+        epoch: epochs done.
+        batch: batches of the next epoch done.
+        counts: (n_rows, K) expected counts of those batches; None before the first.
+        log_joint: summed over their images, nats.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    counts: Tensor | None = None
+    log_joint: float = 0.0
 
 
 def fit_state(fit: Fit) -> State:
@@ -44,8 +64,6 @@ def load_fit(fit: Fit, state: State) -> None:
     Raises:
         KeyError, ValueError, TypeError, RuntimeError: the state is of another fit; `of_checkpoint` says so.
     """
-    from pixelcluster.training.fit import Place
-
     n_clusters = int(state["n_clusters"])
     n_channels = fit.images[0].targets.shape[0]
     proportions, rows = state["prior"]["proportions"], state["prior"]["rows"]

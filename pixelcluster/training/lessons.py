@@ -1,7 +1,7 @@
 """The training of a student on the chains' own label probabilities.
 
 It sees each image as it is, and jittered, flipped and cropped views of it whose targets go through the same
-geometry. A frozen encoder's features are computed once a view, and only the decoder learns.
+geometry. A frozen encoder's features are computed once per view, and only the decoder learns.
 
 Source: chains started by a network, Xie et al., Cooperative Training of Descriptor and Generator Networks,
 TPAMI 2020.
@@ -29,7 +29,7 @@ from pixelcluster.training.refusals import ALLOWED, ALLOWED_SHARE, NotFiniteErro
 from pixelcluster.training.student import STRIDE, Student
 
 _CACHE_BYTES = 2_000_000_000
-"""Of frozen features; beyond it fewer views are kept."""
+"""Bytes of frozen features that are kept; where more would be needed, fewer views are made."""
 
 
 class View(NamedTuple):
@@ -51,7 +51,7 @@ class Lessons:
 
     Attributes:
         steps: taken so far.
-        losses: of those steps whose loss was finite, nats a pixel; the others left the weights as they were.
+        losses: of those steps whose loss was finite, nats per pixel; the others left the weights unchanged.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Lessons:
             progress: called with the number of steps just taken: 0 after each view, 1 after each step.
 
         Returns:
-            Mean loss of the last tenth of the steps, nats a pixel; None where the deadline left no step.
+            Mean loss of the last tenth of the steps, nats per pixel; None where the deadline left no step.
 
         Raises:
             NotFiniteError: more than 2 plus a tenth of the losses were not finite.
@@ -228,7 +228,7 @@ def _view(
 
 
 def _batches(views: Sequence[View], batch_size: int, rng: np.random.Generator) -> Iterator[list[View]]:
-    """Yield batches of views of one size for ever, all views once a pass, in random order."""
+    """Yield batches of views of one size for ever, all views once per pass, in random order."""
     by_size: dict[tuple[torch.Size, torch.Size], list[View]] = {}
     for view in views:
         by_size.setdefault((view.inputs[0].shape, view.target.shape), []).append(view)

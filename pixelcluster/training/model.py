@@ -28,7 +28,7 @@ class TrainedModel:
         generator: G and its noise.
         prior: p(y).
         student: the amortised start and fast mode, or None.
-        history: one entry an epoch.
+        history: one entry per epoch.
     """
 
     config: RunConfig

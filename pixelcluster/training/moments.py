@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 _SMALLEST_SIGMA = 1e-3
-"""Of normalised targets: where every cell sits on its mean there is still some noise."""
+"""Least noise of normalised targets, for a cluster whose cells all sit on its mean."""
 
 
 class ClusterMoments:

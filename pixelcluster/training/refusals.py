@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+
+from torch import nn
 
 from pixelcluster.errors import PixelClusterError
-
-if TYPE_CHECKING:
-    from pixelcluster.training.fit import Fit
+from pixelcluster.training.build import TrainingImage
 
 ALLOWED, ALLOWED_SHARE = 2, 0.1
 """A fit stops when more than 2 plus a tenth of its image visits were refused."""
@@ -41,8 +40,12 @@ class Refusals:
         """Count a refused visit of each image."""
         self.images.update(indices)
 
-    def check(self, fit: Fit) -> None:
+    def check(self, images: Sequence[TrainingImage], generator: nn.Module) -> None:
         """Stop a fit of which too much was refused.
+
+        Args:
+            images: the training set.
+            generator: the generator as it stands.
 
         Raises:
             NotFiniteError: with the step, the share and the likely cause.
@@ -51,15 +54,15 @@ class Refusals:
         if refused > ALLOWED + ALLOWED_SHARE * self.visits:
             raise NotFiniteError(
                 f"step {self.visits}: {refused} of {self.visits} visits to images gave values that are not "
-                f"finite; {_likely_cause(fit, self.images)}"
+                f"finite; {_likely_cause(self.images, images, generator)}"
             )
 
 
-def _likely_cause(fit: Fit, refused: Counter[int]) -> str:
+def _likely_cause(refused: Counter[int], images: Sequence[TrainingImage], generator: nn.Module) -> str:
     """Say what is most likely wrong, and the way out."""
     for index, _ in refused.most_common():
-        if not fit.images[index].targets.isfinite().all():
+        if not images[index].targets.isfinite().all():
             return f"the targets of image {index + 1} are not finite: leave that image out"
-    if not all(parameter.isfinite().all() for parameter in fit.generator.parameters()):
+    if not all(parameter.isfinite().all() for parameter in generator.parameters()):
         return "the generator's parameters are not finite: start again with a lower training.learning_rate"
     return "steps are too long: start again with a lower sampler.step_size or training.learning_rate"

@@ -1,4 +1,4 @@
-"""From images to a fitted model: targets, then chains and student in turn."""
+"""From images to a fitted model: targets, the best of several fits, then the student."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 from pixelcluster import clock
 from pixelcluster.config import RunConfig
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.progress import Progress
+from pixelcluster.progress import Pace, Progress
 from pixelcluster.resuming.identity import check_same_run, fingerprints, of_checkpoint
 from pixelcluster.resuming.snapshots import Snapshots
 from pixelcluster.resuming.state_file import State
@@ -22,17 +22,18 @@ from pixelcluster.targets.base import TargetStack
 from pixelcluster.targets.grid import cells_used, to_grid
 from pixelcluster.targets.stack import build_stack
 from pixelcluster.training import distributed
+from pixelcluster.training.batches import mini_batches
 from pixelcluster.training.build import TrainingImage
 from pixelcluster.training.fit import Fit
-from pixelcluster.training.model import TrainedModel, student_start
+from pixelcluster.training.model import TrainedModel
 from pixelcluster.training.refusals import NotFiniteError
 from pixelcluster.training.restarts import Restarts, best_of
 from pixelcluster.training.run_state import Run, restore_run, run_state
 
 _STACK_SHARE = 0.4
-"""Of a limited time, for a target stack that learns by steps; others take what they need."""
+"""Share of a limited time for a target stack that learns by steps; others take what they need."""
 _CHAINS_SHARE = 0.6
-"""Of what is then left; the rest is the student's."""
+"""Share of what is then left for the chains; the rest is the student's."""
 
 FloatImage = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -54,10 +55,10 @@ def fit_model(
     Args:
         images: (H, W, 3) float32 in [0, 1], at the size the model shall work at.
         config: the settings.
-        masks: (H, W) bool an image; False: ignored (a benchmark's rule). None: every pixel counts.
+        masks: (H, W) bool of each image; False: ignored (a benchmark's rule). None: every pixel counts.
         seed: of every random choice.
         device: where to compute.
-        deadline: `clock.now()` to end at; the turn under way is finished.
+        deadline: `clock.now()` to end at; the epoch under way is finished.
         progress: see `pixelcluster.progress`.
         snapshots: saves the run now and then; holds the state to go on from, if there is one.
 
@@ -69,17 +70,17 @@ def fit_model(
         raise PixelClusterError("no images to fit; give at least one")
     if len(images) < distributed.size():
         raise PixelClusterError(
-            f"{len(images)} images for {distributed.size()} processes; start at most one an image"
+            f"{len(images)} images for {distributed.size()} processes; start at most one per image"
         )
     saved = None if snapshots is None else snapshots.state
-    known = torch.empty(0) if snapshots is None else fingerprints(images, masks)
-    if not torch.equal(known, distributed.of_lead(lambda: known)):
+    prints = torch.empty(0) if snapshots is None else fingerprints(images, masks)
+    if not torch.equal(prints, distributed.of_lead(lambda: prints)):
         raise PixelClusterError(
             "this process sees other images than the leading one; give every machine the same folder"
         )
     if saved is not None:
         with of_checkpoint():
-            check_same_run(saved, config, seed, known)
+            check_same_run(saved, config, seed, prints)
     tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
     used = None if masks is None else [torch.from_numpy(mask) for mask in masks]
     if saved is None:
@@ -100,15 +101,20 @@ def fit_model(
         if config.student.enabled:
             run.chains_until = now + _CHAINS_SHARE * (deadline - now)
 
-    def after(steps: int) -> None:
-        run.step += steps
+    def save() -> None:
         if snapshots is not None:
-            snapshots.after_step(run.step, lambda: run_state(run, stack, config, known))
+            snapshots.after_step(run.step, lambda: run_state(run, stack, config, prints))
+
+    shapes = [tuple(image.mask.shape) for image in training_images]
+    visits = len([*mini_batches(shapes, config.training.batch_size, seed, 0)]) * config.training.epochs
+    follows = "the starts" if config.student.enabled else ""
+    pace = Pace(config.training.restarts * visits, until=run.deadline, part=follows)
 
     def after_visit(facts: Mapping[str, object]) -> None:
+        run.step += 1
         if progress is not None:
-            progress(facts)
-        after(1)
+            progress({**facts, "step": run.step, **pace.facts(run.step)})
+        save()
 
     try:
         fit = best_fit(
@@ -120,22 +126,14 @@ def fit_model(
             progress=after_visit,
             at=run.starts,
         )
-        while run.turn < (config.student.rounds if config.student.enabled else 1):
-            if run.turn and run.lessons is None:
-                # The clusters are learned; this settles what the student changed.
-                fit.run(-(-config.training.epochs // 4), deadline=run.deadline, progress=after_visit)
-            if not config.student.enabled or not fit.probabilities or distributed.late(run.deadline):
-                break
-            _teach(run, fit, images, after, progress)
-            run.turn += 1
+        if config.student.enabled and fit.probabilities and not distributed.late(run.deadline):
+            _teach(run, fit, images, save, progress)
     except NotFiniteError:
         if snapshots is not None and distributed.leads():
             # Under a number of its own: the checkpoint before it may be the last good one.
-            snapshots.save(run.step + 1, run_state(run, stack, config, known))
+            snapshots.save(run.step + 1, run_state(run, stack, config, prints))
         distributed.agreed(0)  # nobody leaves before it is saved
         raise
-    if run.student is not None and run.student.n_clusters != fit.generator.n_clusters:
-        run.student = None  # clusters were pruned after its lessons, and the time was up
     found = fit.config.model_copy(update={"n_clusters": fit.generator.n_clusters})
     return TrainedModel(found, stack, fit.generator.eval(), fit.prior, run.student, fit.history)
 
@@ -158,19 +156,25 @@ def best_fit(
         seed: of all starts.
         device: where to compute.
         deadline: `clock.now()` after which no further start is tried.
-        progress: see `Fit.run`.
+        progress: see `Fit.run`; it is also told start and starts.
         at: where to go on; it is moved along, so that `progress` can save it.
 
     Raises:
         PixelClusterError: see `Fit`.
     """
+    at, count = at or Restarts(), config.training.restarts
+
+    def tell(facts: Mapping[str, object]) -> None:
+        if progress is not None:
+            progress({"start": at.done + 1, "starts": count, **facts})
+
     return best_of(
-        config.training.restarts,
+        count,
         lambda own_seed: Fit(images, config, seed=own_seed, device=device),
-        lambda fit: fit.run(config.training.epochs, deadline=deadline, progress=progress),
+        lambda fit: fit.run(config.training.epochs, deadline=deadline, progress=tell),
         seed=seed,
         deadline=deadline,
-        at=at or Restarts(),
+        at=at,
     )
 
 
@@ -213,24 +217,26 @@ def _teach(
     run: Run,
     fit: Fit,
     images: Sequence[FloatImage],
-    after: Callable[[int], None],
+    save: Callable[[], None],
     progress: Progress | None,
 ) -> None:
-    """Train the student on the chains; before another turn start the chains anew with what it says."""
+    """Train the student on the chains' probabilities."""
     from pixelcluster.training.lessons import Lessons  # brings timm, seconds to import
     from pixelcluster.training.student import Student
 
-    config, settings = fit.config, fit.config.student
-    if run.student is None or run.student.n_clusters != fit.generator.n_clusters:
+    settings = fit.config.student
+    if run.student is None:
         run.student = Student(fit.generator.n_clusters, settings, seed=run.seed)
     if run.lessons is None:
-        run.lessons = Lessons(run.student, settings, seed=run.seed + run.turn, device=fit.device)
-    lessons = run.lessons
+        run.lessons = Lessons(run.student, settings, seed=run.seed, device=fit.device)
+    lessons, pace = run.lessons, Pace(settings.steps, until=run.deadline)
 
     def after_step(steps: int) -> None:
+        run.step += steps
         if progress is not None:
-            progress({"phase": "teaching the student", "share": lessons.steps / settings.steps})
-        after(steps)
+            facts = {"phase": "teaching the student", "share": lessons.steps / settings.steps}
+            progress({**facts, "step": run.step, **(pace.facts(lessons.steps) if steps else {})})
+        save()
 
     loss = lessons.run(
         images,
@@ -240,14 +246,6 @@ def _teach(
     )
     run.lessons = None
     fit.history.append({"epoch": len(fit.history), "student_loss": loss})
-    if run.turn + 1 < settings.rounds:
-        tensors = [torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1) for image in images]
-        student, stride = run.student, config.targets.label_stride
-        fit.restart(
-            distributed.spread(
-                tensors, lambda one: student_start(student, one[None].to(fit.device), stride)[0].cpu()
-            )
-        )
 
 
 def prepare(

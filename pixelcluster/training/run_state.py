@@ -32,7 +32,6 @@ class Run:
     Attributes:
         seed: of every random choice.
         starts: the restarts; its best fit goes on after the last of them.
-        turn: turns of student and chains done.
         student: the student, once there is one.
         lessons: its training, while it is under way.
         step: steps taken, of whatever kind; it numbers the checkpoints.
@@ -42,7 +41,6 @@ class Run:
 
     seed: int
     starts: Restarts[Fit] = field(default_factory=Restarts)
-    turn: int = 0
     student: Student | None = None
     lessons: Lessons | None = None
     step: int = 0
@@ -64,7 +62,6 @@ def run_state(run: Run, stack: TargetStack, config: RunConfig, images: Tensor) -
         **identity(config, run.seed, images),
         "stack": stack.state_dict(),
         "starts": run.starts.state(fit_state),
-        "turn": run.turn,
         "student": None
         if student is None
         else {"n_clusters": student.n_clusters, "weights": student.state_dict()},
@@ -93,7 +90,6 @@ def restore_run(
     run = Run(
         int(state["seed"]),
         Restarts.of_state(state["starts"], fit),
-        turn=int(state["turn"]),
         step=int(state["step"]),
         deadline=deadline,
         chains_until=chains_until,
@@ -107,6 +103,6 @@ def restore_run(
         run.student.to(device).to(memory_format=torch.channels_last).eval()
         if state["lessons"] is not None:
             run.lessons = Lessons(
-                run.student, config.student, seed=run.seed + run.turn, device=device, state=state["lessons"]
+                run.student, config.student, seed=run.seed, device=device, state=state["lessons"]
             )
     return run

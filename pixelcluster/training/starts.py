@@ -23,11 +23,11 @@ _MAX_CELLS = 200_000
 _MAX_SPECTRAL_CELLS = 12_000
 _N_NEIGHBOURS = 30
 _N_RUNS = 10
-"""Of K-means: the model's objective does not tell a poor start, its inertia does."""
+"""Runs of K-means. The one of least inertia is taken: the model's objective would not tell a poor start."""
 _SAME = 1e-4
-"""Normalised targets closer than this differ by rounding."""
+"""Normalised targets closer than this count as equal: they differ by rounding."""
 _LEAST = 1e-6
-"""Affinity of neighbours however unlike: nobody is without any."""
+"""Least affinity of two neighbours, however unlike they are, so that no cell of the graph stands alone."""
 
 
 def start_means(kind: Start, cells: Tensor, n_clusters: int, *, seed: int = 0) -> Tensor:
@@ -64,7 +64,7 @@ def start_means(kind: Start, cells: Tensor, n_clusters: int, *, seed: int = 0) -
 def count_distinct(cells: Tensor) -> int:
     """Count the cells (P, D), at least one, that differ along a random direction by more than rounding.
 
-    Cells that follow each other closely count by the length they span, in units of what is told apart.
+    A row of cells each closer than that to the next counts as many as would fit into its length.
     """
     direction = torch.randn(cells.shape[1], generator=torch.Generator().manual_seed(0))
     along = (cells.float().cpu() @ direction).sort().values

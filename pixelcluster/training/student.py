@@ -21,7 +21,7 @@ from pixelcluster.targets.encoder_weights import load_encoder
 MULTIPLE = 32
 """Sides a five-stage encoder wants; two of them at least, as a single cell cannot be normalised."""
 STRIDE = 4
-"""Of the decoder's output, in input pixels."""
+"""Side of a cell of the decoder's output, in pixels of the input."""
 
 
 class Student(nn.Module):

@@ -22,7 +22,7 @@ from pixelcluster.render.palette import categorical, hex_colours
 from pixelcluster.web.files import FILES, label_bytes, view_jpeg
 from pixelcluster.web.guard import read_body
 from pixelcluster.web.jobs import JobQueue
-from pixelcluster.web.requests import MAX_CLUSTERS, Merge, Name, Run, parse
+from pixelcluster.web.requests import MAX_CLUSTERS, Merge, Name, RunRequest, parse
 from pixelcluster.web.runner import Runner
 from pixelcluster.web.store import Picture, Result, Store
 
@@ -99,7 +99,7 @@ class Api:
         """Put a run into the queue."""
         picture = self._picture(request)
         body = await read_body(request, _JSON_LIMIT)
-        work = await run_in_threadpool(lambda: self.runner.plan(picture, parse(Run, body)))
+        work = await run_in_threadpool(lambda: self.runner.plan(picture, parse(RunRequest, body)))
         return JSONResponse({"id": self.jobs.submit(work)}, status_code=202)
 
     def job(self, request: Request) -> Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import reprlib
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pixelcluster.arguments import Mode
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.scribbles import UNKNOWN
 
@@ -65,11 +66,11 @@ class Strokes(_Asked):
         return marks.reshape(shape)
 
 
-class Run(_Asked):
+class RunRequest(_Asked):
     """A run: K, the mode of the model, strokes, and the result shown, which they were painted on."""
 
     k: Annotated[int, Field(ge=1, le=MAX_CLUSTERS)] | None = None
-    mode: Literal["fast", "exact"] | None = None
+    mode: Mode | None = None
     scribbles: Strokes | None = None
     result: str | None = None
 

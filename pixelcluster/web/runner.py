@@ -18,7 +18,7 @@ from pixelcluster.segmenting.colours import count_colours
 from pixelcluster.segmenting.segmentation import Segmentation
 from pixelcluster.segmenting.watch import Watch
 from pixelcluster.web.jobs import Work
-from pixelcluster.web.requests import MAX_CLUSTERS, Run
+from pixelcluster.web.requests import MAX_CLUSTERS, RunRequest
 from pixelcluster.web.store import Picture, Result, Store
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Runner:
     Args:
         store: where results go.
         model: a model folder; None: every picture on its own.
-        seed: same seed, same result.
+        seed: of the model's chains.
         device: "auto", "cpu" or "cuda", for the model.
 
     Raises:
@@ -41,7 +41,7 @@ class Runner:
     """
 
     def __init__(self, store: Store, model: Path | None, *, seed: int, device: str) -> None:
-        self._store, self._seed = store, seed
+        self._store = store
         self._model: PixelCluster | None = None
         if model is not None:
             from pixelcluster.segmenting.estimator import PixelCluster
@@ -63,7 +63,7 @@ class Runner:
             "student": trained.student is not None,
         }
 
-    def plan(self, picture: Picture, asked: Run) -> Work:
+    def plan(self, picture: Picture, asked: RunRequest) -> Work:
         """Check a request and return the work it means.
 
         Raises:
@@ -90,17 +90,22 @@ class Runner:
         return work
 
     def _alone(
-        self, image: NDArray[np.float32], asked: Run, marks: Marks | None, before: Result | None, watch: Watch
+        self,
+        image: NDArray[np.float32],
+        asked: RunRequest,
+        marks: Marks | None,
+        before: Result | None,
+        watch: Watch,
     ) -> Result:
         if marks is not None and before is not None:
             started = time.perf_counter()
-            labels = correct_image(image, before.shown.label_map, marks, seed=self._seed, progress=watch)
+            labels = correct_image(image, before.shown.label_map, marks, progress=watch)
             n_clusters = max(before.found.n_clusters, int(labels.max()) + 1)
             info = {"seconds": time.perf_counter() - started}
             found = Segmentation.build(image, labels, n_clusters, info=info)
             return Result.start(found, ClusterSettings(names=before.settings.names))
         if marks is not None:
-            found = segment(image, asked.k, seed=self._seed, scribbles=marks, progress=watch)
+            found = segment(image, asked.k, scribbles=marks, watch=watch)
             return Result.start(found, ClusterSettings())
         k = asked.k
         notes: tuple[str, ...] = ()
@@ -108,14 +113,19 @@ class Runner:
         if k is not None and (possible := count_colours(image, at_least=k)) < k:
             notes = (f"asked for {k} clusters, but the image has {possible} distinct colours",)
             k = possible
-        found = segment(image, k, seed=self._seed, progress=watch)
+        found = segment(image, k, watch=watch)
         return Result.start(found, ClusterSettings(), notes)
 
     def _with_model(
-        self, image: NDArray[np.float32], asked: Run, marks: Marks | None, before: Result | None, watch: Watch
+        self,
+        image: NDArray[np.float32],
+        asked: RunRequest,
+        marks: Marks | None,
+        before: Result | None,
+        watch: Watch,
     ) -> Result:
         assert self._model is not None
-        found = self._model.predict(image, mode=asked.mode, scribbles=marks, progress=watch)
+        found = self._model.predict(image, mode=asked.mode, scribbles=marks, watch=watch)
         names = {i: name for i, name in enumerate(found.names) if name}
         settings = ClusterSettings(names=names) if before is None else before.settings
         return Result.start(found, settings)

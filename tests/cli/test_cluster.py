@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from pixelcluster.cli.main import cli
 from pixelcluster.cluster import fit
 from pixelcluster.cluster import run as fit_run
 from pixelcluster.cluster.results import Clustering
+from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.resuming.snapshots import find
 from pixelcluster.torture.commands import kill, start, wait_until
 
@@ -89,7 +91,9 @@ def test_a_folder_and_labels_are_found_again_and_a_changed_image_is_noticed(
     assert [row[:12] for row in rows[1:3]] == ["in/00.png,1,", "in/01.png,0,"]
 
 
-@pytest.mark.parametrize("extra", [["-k", 3], ["-o", "x"], ["--seed", 0], ["--predict", "m"], ["photos"]])
+@pytest.mark.parametrize(
+    "extra", [["-k", 3], ["-o", "x"], ["--seed", 0], ["--predict", "m"], ["--config", "c"], ["photos"]]
+)
 def test_resuming_takes_a_time_only(extra: list[object]) -> None:
     result = run("--resume", "out", *extra)
     assert result.exit_code == 2
@@ -122,3 +126,38 @@ def test_the_training_part_of_a_data_set_is_called_so(tmp_path: Path, monkeypatc
     found = Clustering(["0"], np.zeros(1, np.int64), one, one, [])
     monkeypatch.setattr("pixelcluster.cluster.cluster_images.cluster_images", lambda *args, **options: found)
     assert words in run(source, "-o", tmp_path / "out").stdout
+
+
+def test_a_model_to_predict_with_has_settings_of_its_own() -> None:
+    for extra in (["-k", 3], ["--labels", "l.csv"], ["--config", "c.yaml"]):
+        result = run("photos", "--predict", "m", "-o", "out", *extra)
+        assert result.exit_code == 2
+        assert "leave out -k, --labels and --config" in result.stderr
+
+
+@pytest.mark.parametrize("extra", [["-k", 2], ["--predict", "model"]])
+def test_stopped_before_the_first_step_nothing_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extra: list[object]
+) -> None:
+    monkeypatch.setattr(
+        "pixelcluster.cluster.cluster_images.read_input", lambda *a: signal.raise_signal(signal.SIGINT)
+    )
+    load = "pixelcluster.cluster.estimator.ImageCluster.load"
+    monkeypatch.setattr(
+        load, lambda *a, **k: SimpleNamespace(model_=SimpleNamespace(settings=ImageSettings()))
+    )
+    result = run("digits", "-o", tmp_path / "new" / "out", *extra)
+    assert result.exit_code == 130
+    assert result.stderr.splitlines()[-1] == "stopped before anything was saved; start again"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_of_pixels_is_called_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").touch()
+    for arguments in (
+        ["photos", "--predict", tmp_path, "-o", "out"],
+        ["photos", "-k", 2, "--predict", tmp_path],
+    ):
+        result = run(*arguments, "-o", tmp_path / "out")
+        assert result.exit_code == 1
+        assert "is a model of pixels" in result.stderr

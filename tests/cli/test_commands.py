@@ -70,6 +70,14 @@ def test_training_line() -> None:
     assert training_line({}) == ""
 
 
+def test_the_training_line_names_the_phase_and_what_the_time_is_of() -> None:
+    state = {"start": 3, "starts": 4, "epoch": 5, "epochs": 12, "step": 340, "seconds_left": 61.0}
+    assert training_line({**state, "left_of": "the starts"}) == (
+        "start 3 of 4  epoch 5 of 12  step 340  1:01 left of the starts"
+    )
+    assert training_line({**state, "starts": 1, "left_of": ""}) == "epoch 5 of 12  step 340  1:01 left"
+
+
 def test_progress_is_quiet_when_piped(capfd: pytest.CaptureFixture[str]) -> None:
     with live_line() as show:
         show({"step": 1})

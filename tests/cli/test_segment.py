@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from pixelcluster.cli.main import cli
+from pixelcluster.cli.tables import print_clusters
 from pixelcluster.io.label_map import read_label_map
 from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
 
@@ -256,6 +257,23 @@ def test_looks_of_the_overlay(photo: Callable[..., Path], tmp_path: Path) -> Non
     with Image.open(overlay) as picture:
         assert (255, 0, 0) in {colour for _, colour in picture.getcolors()}
     assert_one_line_error(run(path, "--palette", "rainbow", "--overwrite"), "rainbow: no such palette")
+
+
+def test_a_stack_says_that_it_is_slow(photo: Callable[..., Path]) -> None:
+    assert_one_line_error(run(photo(), "--stack", "rgb", "--mode", "fast"), "mode fast", "no stack")
+    result = run(photo(), "--stack", "rgb", "-k", 1)  # one cluster fits nothing
+    assert result.exit_code == 0, result.output
+    assert result.stderr == (
+        "note: --stack without --model fits the whole model to each picture, as --mode exact\n"
+    )
+
+
+def test_a_long_table_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [ClusterRow(i, 100 - i, 0.01, "#000000") for i in range(43)]
+    print_clusters(rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2 + 40 + 1
+    assert lines[-1] == "... and 3 more; --json has all"
 
 
 def test_clusters_without_pixels_are_not_listed(photo: Callable[..., Path], monkeypatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -85,6 +86,33 @@ def test_finished_inputs_are_skipped(scans: Path, tmp_path: Path) -> None:
     assert len(names(out)) == 10
     facts = json.loads(run(scans, "-o", out, "--skip-existing", "--json").stdout)
     assert [entry["skipped"] for entry in facts] == [True] * 5
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_inputs_done_before_are_counted_apart_from_bad_ones(scans: Path, tmp_path: Path) -> None:
+    (scans / "bad.png").touch()
+    assert run(scans, "-o", tmp_path / "out").exit_code == 1
+    again = run(scans, "-o", tmp_path / "out")
+    assert again.exit_code == 1
+    assert "1 of 6 inputs failed\n" in again.stderr
+    assert "5 of 6 inputs have their outputs already; --skip-existing passes over them" in again.stderr
+    assert again.stderr.count("exists already") == 1  # one of the five, as an example
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_ctrl_c_says_how_many_are_done(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = Segmenter.image
+
+    def image(self: Segmenter, source: Path) -> Segmentation:
+        if source.name == "d.png":
+            signal.raise_signal(signal.SIGINT)
+        return whole(self, source)
+
+    monkeypatch.setattr(Segmenter, "image", image)
+    result = run(scans, "-o", tmp_path / "out")
+    assert result.exit_code == 130
+    assert result.stderr == "interrupted: 3 of 5 inputs done; go on with --skip-existing\n"
+    assert "3 of 5 inputs skipped" in run(scans, "-o", tmp_path / "out", "--skip-existing").stdout
 
 
 @pytest.mark.usefixtures("fake_single")

@@ -49,7 +49,12 @@ def test_training_gets_the_choices(calls) -> None:
     assert (training.n_clusters, training.seed, training.minutes, training.max_pixels) == (5, 3, 2, 50)
     assert options["keeping"].minutes == 0.5
     assert isinstance(options["keeping"].stop, StopSignals)
-    assert "model: model written" in result.output
+    sheet = Path("model", "samples.png")
+    assert result.stdout.splitlines() == [
+        "model: model written",
+        "5 clusters, 0 s",
+        f"look at {sheet}, then try: pixelcluster segment IMAGE --model model",
+    ]
 
 
 def test_resuming_takes_a_folder_and_a_time_only(calls) -> None:

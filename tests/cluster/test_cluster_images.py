@@ -8,13 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 from PIL import Image
 
 import pixelcluster.cluster.settings as settings_module
 from pixelcluster.cli.main import cli
+from pixelcluster.cluster.cluster_images import cluster_images
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.cluster.source import read_labels
+from pixelcluster.cluster.storage import load_images_model
 from pixelcluster.errors import PixelClusterError
 from tests.cluster.conftest import planted
 
@@ -60,6 +63,7 @@ def test_everything_is_written(clustered: Path) -> None:
         assert [row["id"] for row in rows] == arrays["id"].tolist()
         assert [int(row["cluster"]) for row in rows] == arrays["cluster"].tolist()
         np.testing.assert_allclose(arrays["probability"].sum(1), 1, atol=1e-5)
+        np.testing.assert_allclose([float(row["margin"]) for row in rows], arrays["margin"], atol=1e-5)
         assert len(arrays["latent"]) == 45
         n_filled = len(set(arrays["cluster"].tolist()))
     assert len(list((clustered / "sheets").glob("cluster_*.png"))) == n_filled
@@ -146,3 +150,49 @@ def test_labels_file(tmp_path: Path) -> None:
     path.write_text("a.png,cat\n")
     with pytest.raises(PixelClusterError, match="wanted id,label"):
         read_labels(path, ["a.png"])
+
+
+def test_settings_come_from_a_file_and_options_win(folder: Path, tmp_path: Path) -> None:
+    """What is given beats the file, the file the defaults; a wrong key is named with its line."""
+    config = tmp_path / "mine.yaml"
+    config.write_text("n_clusters: 2\niterations: 3\nside: 12\nstudent_epochs: 0\nchains: shared\n")
+
+    def settings_of(name: str, *options: str) -> ImageSettings:
+        output = tmp_path / name
+        arguments = ["cluster", str(folder), "-o", str(output), "--config", str(config), *options]
+        result = CliRunner().invoke(cli, arguments)
+        assert result.exit_code == 0, result.output
+        return load_images_model(output / "model", torch.device("cpu")).settings
+
+    assert settings_of("file").model_dump() == {
+        **ImageSettings().model_dump(),
+        **{"n_clusters": 2, "iterations": 3, "side": 12, "student_epochs": 0, "chains": "shared"},
+    }
+    assert settings_of("option", "-k", "3").n_clusters == 3
+    config.write_text("iterations: 3\nchain: shared\n")
+    wrong = CliRunner().invoke(
+        cli, ["cluster", str(folder), "-o", str(tmp_path / "x"), "--config", str(config)]
+    )
+    assert wrong.exit_code == 1
+    assert "mine.yaml, line 2: unknown key chain; did you mean chains?" in wrong.stderr
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_file_that_leaves_the_number_of_clusters_out_leaves_it_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, asked = tmp_path / "mine.yaml", []
+    config.write_text("iterations: 3\n")
+
+    class Asked(Exception):
+        """Ends the run where the fit would begin."""
+
+    def init(self: object, n_clusters: object, **options: object) -> None:
+        asked.append(n_clusters)
+        raise Asked
+
+    monkeypatch.setattr("pixelcluster.cluster.estimator.ImageCluster.__init__", init)
+    for given in (None, config):
+        with pytest.raises(Asked):
+            cluster_images("in", tmp_path / "out", config=given)
+    assert asked == ["auto", "auto"]

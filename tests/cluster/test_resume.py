@@ -70,6 +70,16 @@ def test_resumed_at_random_steps_every_state_and_the_model_are_the_same(name: st
         assert {step: own for step, own in whole.seen.items() if step >= stop_at} == resumed.seen
 
 
+def test_progress_numbers_the_steps_as_checkpoints_do() -> None:
+    states: list[dict[str, Any]] = []
+    quick = settings(start="random", restarts=2, iterations=40, student_epochs=4)
+    fit("graph", settings=quick, progress=states.append)
+    fits = [(state["start"], state["starts"], state["step"]) for state in states if "step" in state]
+    assert fits == [(1, 2, 20), (1, 2, 40), (2, 2, 60), (2, 2, 80)]
+    assert states[3]["seconds_left"] == 0
+    assert states[3]["left_of"] == "the fit"
+
+
 def test_a_signal_while_the_student_learns_ends_the_run_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -100,10 +100,14 @@ def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
     rgba = np.array([[[255, 0, 0, 0], [255, 0, 0, 255], [0, 0, 0, 51]]], dtype=np.uint8)
     Image.fromarray(rgba).save(tmp_path / "a.png")
     expected = np.array([[[1, 1, 1], [1, 0, 0], [0.8, 0.8, 0.8]]])
-    np.testing.assert_allclose(read_image(tmp_path / "a.png"), expected, atol=1e-6)
-    np.testing.assert_allclose(read_image(rgba), expected, atol=1e-6)
+    with pytest.warns(PixelClusterWarning, match=r"a\.png: transparent pixels are laid over white"):
+        np.testing.assert_allclose(read_image(tmp_path / "a.png"), expected, atol=1e-6)
+    with pytest.warns(PixelClusterWarning, match="array: transparent"):
+        np.testing.assert_allclose(read_image(rgba), expected, atol=1e-6)
     Image.fromarray(rgba[..., [0, 3]]).save(tmp_path / "la.png")
-    np.testing.assert_allclose(read_image(tmp_path / "la.png")[0, 0], 1)
+    with pytest.warns(PixelClusterWarning, match="transparent"):
+        np.testing.assert_allclose(read_image(tmp_path / "la.png")[0, 0], 1)
+    np.testing.assert_array_equal(read_image(rgba[:, 1:2]), expected[:, 1:2])  # opaque: no warning
 
 
 def test_palette_with_transparent_index(tmp_path: Path) -> None:
@@ -111,9 +115,9 @@ def test_palette_with_transparent_index(tmp_path: Path) -> None:
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putdata([0, 1])
     image.save(tmp_path / "p.png", transparency=1)
-    np.testing.assert_allclose(
-        read_image(tmp_path / "p.png") * 255, [[[10, 20, 30], [255, 255, 255]]], atol=1e-3
-    )
+    with pytest.warns(PixelClusterWarning, match="transparent"):
+        found = read_image(tmp_path / "p.png")
+    np.testing.assert_allclose(found * 255, [[[10, 20, 30], [255, 255, 255]]], atol=1e-3)
 
 
 def test_one_bit_and_cmyk(tmp_path: Path) -> None:
@@ -386,3 +390,8 @@ def test_list_images_is_recursive_sorted_and_skips_hidden(tmp_path: Path) -> Non
 def test_list_images_names_an_empty_folder(tmp_path: Path) -> None:
     with pytest.raises(PixelClusterError, match="no image in this folder"):
         list_images([tmp_path])
+
+
+def test_several_images_are_told_to_come_one_by_one() -> None:
+    with pytest.raises(PixelClusterError, match=r"got list; .* where there are several, call this for each"):
+        read_image([np.zeros((2, 2))])  # type: ignore[arg-type]

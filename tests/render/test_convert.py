@@ -12,6 +12,7 @@ from PIL import Image
 from pixelcluster.cli.main import cli
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.label_map import encode_label_map
+from pixelcluster.io.read import list_images
 from pixelcluster.render.convert import convert
 from pixelcluster.render.palette import categorical
 from pixelcluster.render.palette_file import read_palette
@@ -54,11 +55,22 @@ def test_coco_is_read_back_by_pycocotools(maps, tmp_path: Path, capsys) -> None:
 def test_masks_are_one_file_a_cluster(maps, tmp_path: Path) -> None:
     folder, labels = maps
     written, _ = convert([folder / "a_labels.png"], tmp_path / "out", "masks", **LIMIT)
-    assert [path.name for path in written] == [f"a_cluster{i}.png" for i in range(3)]
+    assert [path.name for path in written] == [f"a_cluster{end}.png" for end in ("0-sky", "1", "2-x")]
     for i, path in enumerate(written):
         with Image.open(path) as image:
             assert image.mode == "1"
             np.testing.assert_array_equal(np.asarray(image), labels == i)
+    with pytest.raises(PixelClusterError, match="no image"):  # they are ours, not photographs
+        list_images([tmp_path / "out"])
+
+
+def test_names_of_masks_hold_safe_characters(tmp_path: Path) -> None:
+    names = ("../bin: a*?", "Straße 7", "y" * 60, "...")
+    encode_label_map(tmp_path / "m.png", np.arange(4)[None], categorical(4), "png", names=names)
+    written, _ = convert([tmp_path / "m.png"], tmp_path / "out", "masks", **LIMIT)
+    assert [path.name for path in written] == [
+        "m_cluster0-bin-a.png", "m_cluster1-Straße-7.png", f"m_cluster2-{'y' * 24}.png", "m_cluster3.png"
+    ]  # fmt: skip
 
 
 def test_sixteen_bits_hold_any_map_plainly(maps, tmp_path: Path) -> None:

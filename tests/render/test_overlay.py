@@ -60,6 +60,12 @@ def test_the_legend_shows_the_colours_present_and_only_those() -> None:
     assert palette[1] not in present
 
 
+def test_the_legend_is_in_the_order_of_ids() -> None:
+    sheet = np.asarray(with_legend(Image.new("RGB", (300, 50)), categorical(2), [0.4, 0.6]))[50:]
+    first, second = (np.nonzero((sheet == colour).all(2))[1].mean() for colour in categorical(2))
+    assert first < second
+
+
 def test_text_scales_with_the_picture() -> None:
     assert font_size(100, 100) == 12
     assert font_size(4000, 6000) > 100

@@ -28,6 +28,7 @@ def test_pillow_reads_the_gimp_file(tmp_path: Path) -> None:
     ("name", "text"),
     [
         ("p.txt", "# sky\n1 2 3\n\n 4,5, 6 grass\n"),
+        ("p.txt", "#010203\n# sky\n#040506\n"),
         ("p.json", '[[1, 2, 3], "#040506"]'),
         ("p.gpl", "GIMP Palette\nName: x 1 2 3\nColumns: 4\n#\n  1   2   3\tsky 9\n4 5 6\n"),
     ],

@@ -73,6 +73,16 @@ def test_arguments_that_are_none() -> None:
         segment(image, scribbles=np.zeros((2, 2)))  # type: ignore[arg-type]
 
 
+def test_auto_is_the_word_of_the_command_line(quadrants: np.ndarray) -> None:
+    np.testing.assert_array_equal(segment(quadrants, "auto").label_map, segment(quadrants).label_map)
+
+
+def test_a_stack_fits_the_whole_model_so_mode_fast_has_none() -> None:
+    with pytest.raises(PixelClusterError, match="mode fast without a trained model has no stack, got 'rgb'"):
+        segment(np.zeros((2, 2)), 2, stack="rgb", mode="fast")
+    assert segment(np.zeros((2, 2)), 1, stack="rgb").info["mode"] == "exact"
+
+
 def test_count_colours_is_exact_below_the_bound(rng: np.random.Generator) -> None:
     few = rng.random((5, 3), dtype=np.float32)[rng.integers(0, 5, (300, 200))]
     assert count_colours(few, at_least=6) == 5

@@ -10,6 +10,7 @@ import torch
 import yaml
 from click.testing import CliRunner
 from PIL import Image
+from sklearn.base import clone
 
 from pixelcluster.cli.main import cli
 from pixelcluster.config import RunConfig
@@ -250,3 +251,20 @@ def test_stacks_without_encoder_import_no_encoder_library(fitted, tmp_path) -> N
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_scikit_learn_may_clone_it(fitted: PixelCluster) -> None:
+    copy = clone(fitted)
+    assert repr(copy) == "PixelCluster(not fitted)"
+    assert copy.config == fitted.config
+    assert repr(copy.set_params(n_clusters=5, seed=3)) == "PixelCluster(n_clusters=5, not fitted)"
+    assert copy.get_params()["seed"] == 3
+    assert repr(fitted) == "PixelCluster(3 clusters, stack texture, fitted)"
+
+
+def test_several_images_and_image_level_models_are_named(fitted: PixelCluster, tmp_path: Path) -> None:
+    with pytest.raises(PixelClusterError, match="where there are several, call this for each"):
+        fitted.predict([np.zeros((4, 4))])  # type: ignore[arg-type]
+    (tmp_path / "cluster.yaml").touch()
+    with pytest.raises(PixelClusterError, match="is a model of whole images"):
+        PixelCluster.load(tmp_path)

@@ -81,9 +81,7 @@ def test_what_a_report_says_of_a_method() -> None:
     assert Method().described() == {
         "clusters": "auto", "mode": "fast", "stack": "none", "seed": 0, "device": "auto"
     }  # fmt: skip
-    assert (
-        Method(3, stack="rgb", mode="fast").described()["mode"] == "exact"
-    )  # a stack asks for the full model
+    assert Method(n_clusters=3, stack="rgb").described()["mode"] == "exact"  # a stack asks for the full model
     trained = Method(model=Path("a\nb"), bands=(4, 3), window=64).described()
     assert trained["model"] == r"a\nb"
     assert (trained["mode"], trained["bands"], trained["window"]) == ("the model's", "4, 3", "64 pixels")

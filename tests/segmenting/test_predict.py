@@ -12,6 +12,7 @@ from pixelcluster.sampling.noise import Streams
 from pixelcluster.segmenting import blend, chains, predict
 from pixelcluster.segmenting.blend import blended_rows
 from pixelcluster.segmenting.predict import label_image, predict_log_probabilities
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.training.run import fit_model
 from tests.synthetic import settings, textures
 
@@ -39,7 +40,7 @@ def tiled(model, image, stride):
 
     def answer(rows, columns):
         return predict.tile_log_probabilities(
-            model, image[rows, columns], rows, columns, image.shape[0], mode="exact", seed=0, device=CPU
+            Reader(model, "exact", 0, CPU), image[rows, columns], rows, columns, image.shape[0]
         )
 
     strips = blended_rows(*image.shape[:2], answer, stride=stride, tile=96, overlap=32)
@@ -47,7 +48,7 @@ def tiled(model, image, stride):
 
 
 def label(model, image, mode="exact", **options):
-    return label_image(model, image, mode=mode, seed=0, device=CPU, **options)
+    return label_image(Reader(model, mode, 0, CPU), image, **options)
 
 
 def test_tiles_agree_with_the_whole(native, small_tiles, monkeypatch) -> None:
@@ -69,7 +70,7 @@ def test_every_pixel_is_covered_whatever_the_size(native, small_tiles, monkeypat
     image[..., 0] = np.arange(shape[0])[:, None] / 512
     image[..., 1] = np.arange(shape[1]) / 512
 
-    def place(model, tile, **_):
+    def place(reader, tile, **_):
         pixels = torch.from_numpy(np.ascontiguousarray(tile)).permute(2, 0, 1)[None]
         return predict.to_grid(pixels, stride)[0]
 
@@ -98,8 +99,8 @@ def test_rows_of_a_tile_keep_their_place_in_the_image(native, small_tiles, monke
     model = replace(native, prior=replace(native.prior, rows=rows))
     seen = []
 
-    def unary(model, tile, **_):
-        position = model.prior.position((-(-tile.shape[0] // 4), -(-tile.shape[1] // 4)))
+    def unary(reader, tile, **_):
+        position = reader.model.prior.position((-(-tile.shape[0] // 4), -(-tile.shape[1] // 4)))
         seen.append(position)
         return position.expand(-1, -1, -(-tile.shape[1] // 4))
 
@@ -137,7 +138,7 @@ def test_any_shape(native, shape) -> None:
 def test_memory_does_not_grow_with_clusters_times_pixels(native, monkeypatch) -> None:
     monkeypatch.setattr(blend, "_STRIP_PIXELS", 1000)
     image = np.random.default_rng(0).random((80, 100, 3), dtype=np.float32)
-    strips = predict.pixel_log_probabilities(native, image, mode="exact", seed=0, device=CPU)
+    strips = predict.pixel_log_probabilities(Reader(native, "exact", 0, CPU), image)
     assert max(values.numel() for _, values in strips) <= 3 * 1000
 
 
@@ -164,8 +165,7 @@ def test_masked_pixels_are_no_evidence(native) -> None:
     mask = np.ones((64, 64), dtype=bool)
     mask[:, 40:] = False
     logs = [
-        predict_log_probabilities(native, image, mode="exact", seed=0, device=CPU, mask=one)
-        for one in (mask, None)
+        predict_log_probabilities(Reader(native, "exact", 0, CPU), image, mask=one) for one in (mask, None)
     ]
     assert logs[0].shape == (3, 16, 16)
     assert not torch.allclose(logs[0][:, :, 12:], logs[1][:, :, 12:], atol=0.1)
@@ -196,7 +196,7 @@ def test_a_student_alone_cannot_follow_so_the_chains_do(native) -> None:
     scribbles[30:34, 30:34] = 2
     asked = replace(native, student=Half())
     logs = [
-        predict_log_probabilities(asked, image, mode="fast", seed=0, device=CPU, scribbles=marks)
+        predict_log_probabilities(Reader(asked, "fast", 0, CPU), image, scribbles=marks)
         for marks in (None, scribbles)
     ]
     assert logs[0].shape == (3, 64, 64)

@@ -54,7 +54,7 @@ def test_merged_clusters_have_the_sum_of_their_probabilities(trained: Path) -> N
 
 def test_sums_of_log_probabilities() -> None:
     logs = torch.randn(5, 2, 3, generator=torch.Generator().manual_seed(0)).log_softmax(0)
-    merged = predict.merge_clusters(logs, {2: 1, 4: 1}).exp()
+    merged = predict.merged_log_probabilities(logs, {2: 1, 4: 1}).exp()
     torch.testing.assert_close(merged[1], logs.exp()[[1, 2, 4]].sum(0))
     torch.testing.assert_close(merged.sum(0), torch.ones(2, 3))
     assert (merged.argmax(0) != 2).all()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,18 @@ def test_one_pixel(tmp_path: Path) -> None:
     result.save(tmp_path / "m.png")
     assert read_label_map(tmp_path / "m.png").tolist() == [[0]]
     assert isinstance(result.overlay(), Image.Image)
+
+
+def test_it_is_one_line_and_in_notebooks_a_picture(result: Segmentation) -> None:
+    assert repr(result) == "Segmentation(60 x 40, 4 clusters: 50, 25, 0, 25 %)"
+    many = Segmentation.build(np.zeros((1, 40, 3), np.float32), np.arange(40)[None], 40)
+    assert repr(many) == f"Segmentation(40 x 1, 40 clusters: {', '.join(12 * ['2'])}, ... %)"
+    with Image.open(BytesIO(result._repr_png_())) as picture:
+        assert (picture.format, picture.size) == ("PNG", result.overlay().size)
+
+
+def test_save_makes_the_folder(result: Segmentation, tmp_path: Path) -> None:
+    result.save(tmp_path / "new" / "er" / "m.npz")
+    with np.load(tmp_path / "new" / "er" / "m.npz") as arrays:
+        assert set(arrays) == {"label_map", "palette", "probabilities", "entropy"}
+        assert arrays["entropy"].dtype == np.float32

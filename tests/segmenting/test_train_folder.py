@@ -163,3 +163,42 @@ def test_a_run_that_was_begun_is_pointed_at(photo: Callable[[str], Path], tmp_pa
     Snapshots(tmp_path / "out" / "checkpoints", every=1, caller={}).save(7, {})
     with pytest.raises(PixelClusterError, match="--resume"):
         train_folder(tmp_path / "in", tmp_path / "out", Training())
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_stopped_before_the_first_step_no_empty_folder_is_left(
+    photo: Callable[[str], Path], tmp_path: Path, there: bool
+) -> None:
+    photo("in/a.png")
+    output = tmp_path / "models" / "out"
+    if there:
+        output.mkdir(parents=True)
+    FakeModel.during = lambda snapshots: signal.raise_signal(signal.SIGINT)
+    with StopSignals() as stop, pytest.raises(Interrupted) as caught:
+        train_folder(tmp_path / "in", output, Training(), keeping=Keeping(stop=stop))
+    assert str(caught.value) == "stopped before anything was saved; start again"
+    assert output.exists() == (tmp_path / "models").exists() == there
+
+
+def test_a_resumed_run_that_is_stopped_at_once_names_the_step_it_has(
+    photo: Callable[[str], Path], tmp_path: Path
+) -> None:
+    photo("in/a.png")
+    caller = {"folder": str(tmp_path / "in"), "device": "cpu", "max_pixels": 99}
+    state = {"step": 7, "seed": 5, "config": {}}
+    Snapshots(tmp_path / "out" / "checkpoints", every=1, caller=caller).save(7, state)
+    FakeModel.during = lambda snapshots: signal.raise_signal(signal.SIGINT)
+    with (
+        StopSignals() as stop,
+        pytest.raises(Interrupted, match="saved at step 7; go on with: pixelcluster train"),
+    ):
+        resume_folder(tmp_path / "out", keeping=Keeping(stop=stop))
+
+
+def test_a_signal_while_samples_are_drawn_says_where_the_model_is(
+    photo: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo("in/a.png")
+    monkeypatch.setattr(FakeModel, "predict", lambda *a, **k: signal.raise_signal(signal.SIGINT))
+    with StopSignals() as stop, pytest.raises(Interrupted, match="the model is in"):
+        train_folder(tmp_path / "in", tmp_path / "out", Training(), keeping=Keeping(stop=stop))

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io import write
 from pixelcluster.segmenting.predict import label_image
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.training import student
 from pixelcluster.training.checkpoint import load_model, save_model
 from pixelcluster.training.run import fit_model
@@ -45,7 +46,7 @@ def folder(saved, tmp_path) -> Path:
 
 
 def labels_of(model, image):
-    return label_image(model, image, mode="exact", seed=3, device=CPU)[0]
+    return label_image(Reader(model, "exact", 3, CPU), image)[0]
 
 
 def test_a_loaded_model_labels_as_the_saved_one(saved) -> None:

@@ -96,17 +96,6 @@ def test_a_visit_does_not_depend_on_the_order_of_its_images() -> None:
         torch.testing.assert_close(one.probabilities[index], other.probabilities[index], atol=2e-3, rtol=0)
 
 
-def test_batches_hold_every_image_once_and_one_size_each() -> None:
-    images = cells(5)[0] + cells(3, size=(8, 8))[0]
-    fit = Fit(images, settings(), seed=0, device=CPU)
-    first, second = ([*fit.batches(epoch)] for epoch in (0, 1))
-    assert sorted(index for batch in first for index in batch) == [*range(8)]
-    assert all(len(batch) <= 4 for batch in first)
-    assert all(len({images[index].mask.shape for index in batch}) == 1 for batch in first)
-    assert first != second
-    assert first == [*fit.batches(0)]
-
-
 def test_masked_cells_change_nothing() -> None:
     images, _ = cells(3)
     runs = []
@@ -276,18 +265,16 @@ def test_annealing_halves_sigma() -> None:
     assert seen[0] == pytest.approx(0.8)
     assert seen == sorted(seen, reverse=True)
     assert seen[3:] == pytest.approx([0.4] * 3)
-    fit.run(2)  # after the student: not heated again
-    assert seen[6:] == pytest.approx([0.4] * 2)
 
 
-def test_progress_tells_what_the_live_line_shows() -> None:
+def test_progress_tells_start_and_epoch() -> None:
     images, _ = cells(3)
-    states = []
-    Fit(images, settings(training={"batch_size": 2}), seed=0, device=CPU).run(2, progress=states.append)
-    assert [state["step"] for state in states] == [2, 3, 5, 6]
-    assert states[-1]["seconds_left"] == 0
-    known = {"step", "objective", "shares", "steps_per_second", "rejected", "seconds_left"}
-    assert set(states[0]) == known
+    states: list[dict[str, object]] = []
+    config = settings(training={"batch_size": 2, "restarts": 2, "epochs": 2})
+    best_fit(images, config, seed=0, device=CPU, progress=states.append)
+    where = [(state["start"], state["starts"], state["epoch"], state["epochs"]) for state in states]
+    assert where == [(start, 2, epoch, 2) for start in (1, 2) for epoch in (1, 1, 2, 2)]
+    assert set(states[0]) == {"start", "starts", "epoch", "epochs", "objective", "shares", "rejected"}
     assert np.allclose([sum(state["shares"]) for state in states], 1, atol=1e-3)
 
 

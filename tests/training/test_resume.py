@@ -21,7 +21,7 @@ from pixelcluster.training.run import fit_model
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")
-STUDENT = {"enabled": True, "pretrained": False, "steps": 4, "views": 2, "rounds": 2, "batch_size": 2}
+STUDENT = {"enabled": True, "pretrained": False, "steps": 4, "views": 2, "batch_size": 2}
 RUNS = {
     "restarts": settings(training={"restarts": 2, "epochs": 3, "batch_size": 2, "start": "random"}),
     "pruning": settings(n_clusters="auto", training={"max_clusters": 6, "epochs": 5, "batch_size": 3}),
@@ -134,7 +134,7 @@ def test_other_images_settings_or_seeds_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda s: s.pop("turn"),
+        lambda s: s.pop("step"),
         lambda s: s["starts"]["fit"]["chains"].pop("z/0"),
         lambda s: s["starts"]["fit"]["chains"].update({"z/0": torch.zeros(9, 1, 1)}),
         lambda s: s["starts"]["fit"]["chains"]["label_map/1"].fill_(7),

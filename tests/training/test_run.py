@@ -9,7 +9,7 @@ import torch
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.predict import label_image
-from pixelcluster.training.fit import Fit
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.training.run import fit_model, prepare
 from tests.synthetic import settings, textures
 
@@ -22,7 +22,7 @@ def test_planted_textures_are_recovered_on_new_images(latent_channels) -> None:
     model = fit_model(images[:6], settings(generator={"latent_channels": latent_channels}), device=CPU)
     confusion = Confusion(3, 3)
     for image, label in zip(images, labels, strict=True):
-        confusion.update(label_image(model, image, mode="exact", seed=0, device=CPU)[0], label)
+        confusion.update(label_image(Reader(model, "exact", 0, CPU), image)[0], label)
     assert confusion.acc > 0.9
     assert model.student is None
     assert len(model.history) == 8
@@ -62,29 +62,24 @@ def test_the_configuration_keeps_the_number_found() -> None:
 def test_a_spent_deadline_still_gives_a_model() -> None:
     images, _ = textures(2, side=48)
     model = fit_model(images, settings(), device=CPU, deadline=time.monotonic() - 1)
-    found, _ = label_image(model, images[0], mode="exact", seed=0, device=CPU)
+    found, _ = label_image(Reader(model, "exact", 0, CPU), images[0])
     assert found.shape == (48, 48)
 
 
-def test_a_student_of_clusters_that_are_gone_is_left_out(monkeypatch) -> None:
-    images, _ = textures(2, side=48)
-    student = {"enabled": True, "rounds": 2, "steps": 2, "views": 1}
-    config = settings(
-        student=student, training={"epochs": 1}, prior={"concentration": None, "sparsity": 0.01}
-    )
-    run, runs = Fit.run, []
-
-    def prune_in_the_second_turn(fit: Fit, *args: object, **kwargs: object) -> None:
-        run(fit, *args, **kwargs)
-        runs.append(fit)
-        if len(runs) == 2:
-            fit.update_clusters(torch.tensor([[1000.0, 0.0, 1000.0]]).repeat(8, 1))
-            monkeypatch.setattr("pixelcluster.training.distributed.late", lambda deadline: True)
-
-    monkeypatch.setattr(Fit, "run", prune_in_the_second_turn)
-    model = fit_model(images, config, device=CPU)
-    assert model.generator.n_clusters == model.config.n_clusters == 2
-    assert model.student is None
+def test_progress_numbers_the_steps_of_the_whole_run() -> None:
+    """As its checkpoints do, through all starts and the student."""
+    images, _ = textures(3, side=48)
+    student = {"enabled": True, "pretrained": False, "steps": 2, "views": 1, "batch_size": 2}
+    training = {"epochs": 2, "restarts": 2, "batch_size": 2}
+    states: list[dict[str, object]] = []
+    fit_model(images, settings(student=student, training=training), device=CPU, progress=states.append)
+    steps = [state["step"] for state in states if "step" in state]
+    assert sorted({*steps}) == [*range(1, 11)]  # 2 starts of 2 epochs of 2 batches, then 2 of the student
+    starts = [state for state in states if "start" in state]
+    assert starts[-1]["seconds_left"] == 0
+    assert {state.get("left_of", "the starts") for state in starts} == {"the starts"}
+    assert states[-1]["phase"] == "teaching the student"
+    assert (states[-1]["share"], states[-1]["left_of"]) == (1, "")
 
 
 def test_problems_are_named() -> None:

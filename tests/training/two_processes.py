@@ -26,7 +26,7 @@ from pixelcluster.training.student import Student
 from tests.synthetic import settings, textures
 
 CPU = torch.device("cpu")
-STUDENT = {"enabled": True, "pretrained": True, "steps": 4, "views": 2, "rounds": 1, "batch_size": 3}
+STUDENT = {"enabled": True, "pretrained": True, "steps": 4, "views": 2, "batch_size": 3}
 RUNS = {
     # 5 images in batches of 2: the last batch has an image for one of the processes alone
     "restarts": settings(training={"restarts": 2, "epochs": 2, "batch_size": 2}),

@@ -171,8 +171,8 @@ def test_downloads_are_the_files_of_the_command_line(page: Page, noisy: np.ndarr
         assert overlay.width >= 60
         assert overlay.info["Software"] == "pixelcluster"  # so that a folder of photographs goes past it
     with zipfile.ZipFile(tmp_path / "masks.zip") as archive:
-        assert sorted(archive.namelist()) == [f"mask_cluster{i}.png" for i in (0, 1, 2)]
-        mask = Image.open(io.BytesIO(archive.read("mask_cluster0.png")))
+        assert sorted(archive.namelist()) == [f"mask_cluster{i}.png" for i in ("0-both", 1, 2)]
+        mask = Image.open(io.BytesIO(archive.read("mask_cluster0-both.png")))
         assert mask.mode == "1"
         np.testing.assert_array_equal(np.asarray(mask), labels == 0)
     for query in ("2", "-1", "nan", "x"):

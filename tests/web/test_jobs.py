@@ -148,7 +148,7 @@ def test_the_page_tells_of_the_queue(
 ) -> None:
     page = serve(waiting=1)
     gate = Gate()
-    monkeypatch.setattr("pixelcluster.web.runner.segment", lambda *_, progress, **__: gate(progress))
+    monkeypatch.setattr("pixelcluster.web.runner.segment", lambda *_, watch, **__: gate(watch))
     picture = page.open(quadrants)
     running = page.start(picture, k=4)
     assert gate.started.wait(5)

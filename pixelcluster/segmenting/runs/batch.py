@@ -16,6 +16,7 @@ from pixelcluster.io.naming import refuse_replacing_inputs
 from pixelcluster.io.soft_maps import encode_entropy, encode_probabilities
 from pixelcluster.io.write import atomic_write, check_writable, make_folder
 from pixelcluster.segmenting.runs.jobs import Job, Outcome, Outputs
+from pixelcluster.segmenting.runs.selection import is_finished
 from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def run_jobs(
     outputs: Outputs,
     *,
     album: Album | None = None,
-    progress: Callable[[float], None] = lambda share: None,
+    share_done: Callable[[float], None] = lambda share: None,
 ) -> Iterator[Outcome]:
     """Segment and write each image; a bad one becomes an outcome with an error.
 
@@ -40,13 +41,13 @@ def run_jobs(
         segmenter: the method.
         outputs: which files are wanted.
         album: takes small pictures for a report.
-        progress: called with the share of a raster that is done, from 0 to 1.
+        share_done: called with the share of a raster that is done, from 0 to 1.
 
     Yields:
         One outcome a job, in order.
     """
     for job in jobs:
-        yield _run(job, sources, segmenter, outputs, album, progress)
+        yield _run(job, sources, segmenter, outputs, album, share_done)
 
 
 def _run(
@@ -55,10 +56,11 @@ def _run(
     segmenter: Segmenter,
     outputs: Outputs,
     album: Album | None,
-    progress: Callable[[float], None],
+    share_done: Callable[[float], None],
 ) -> Outcome:
     started = time.perf_counter()
     info: Mapping[str, object] = {}
+    done_before = not outputs.overwrite and is_finished(job)
     try:
         refuse_replacing_inputs(job.files.values(), sources)
         for path in job.files.values():
@@ -68,7 +70,7 @@ def _run(
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", PixelClusterWarning)
             if job.raster or job.video:
-                table = _run_in_parts(job, segmenter, outputs, album, progress)
+                table = _run_in_parts(job, segmenter, outputs, album, share_done)
                 seconds = time.perf_counter() - started
             else:
                 result = segmenter.image(job.source)
@@ -81,7 +83,7 @@ def _run(
                     doubt = result.entropy if outputs.entropy else None
                     album.add(job.source, result.image, result.label_map, result.palette, doubt)
     except PixelClusterError as error:
-        return job.failed(str(error))
+        return job.failed(str(error), done_before=done_before)
     except MemoryError:
         name = show_path(job.source)
         return job.failed(f"{name}: not enough memory for this image; shrink it or cut it in tiles")
@@ -103,7 +105,7 @@ def _run_in_parts(
     segmenter: Segmenter,
     outputs: Outputs,
     album: Album | None,
-    progress: Callable[[float], None],
+    share_done: Callable[[float], None],
 ) -> list[ClusterRow]:
     """Segment what is never whole in memory, a raster or a video."""
     look = None if album is None else partial(album.add, job.source)
@@ -123,7 +125,7 @@ def _run_in_parts(
         with segmenter.video(job.source) as (video, frames):
             make_folder(job.files["labels"].parent)
             return write_video_outputs(
-                video, frames, job.files, overwrite=overwrite, look=look, progress=progress
+                video, frames, job.files, overwrite=overwrite, look=look, share_done=share_done
             )
     from pixelcluster.segmenting.rasters.outputs import write_raster_outputs
 
@@ -131,7 +133,7 @@ def _run_in_parts(
         make_folder(job.files["labels"].parent)
         options = outputs.polygon_options
         return write_raster_outputs(
-            raster, windows, job.files, options, overwrite=overwrite, look=look, progress=progress
+            raster, windows, job.files, options, overwrite=overwrite, look=look, share_done=share_done
         )
 
 

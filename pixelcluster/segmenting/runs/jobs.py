@@ -20,7 +20,7 @@ from pixelcluster.io.write import check_writable
 from pixelcluster.segmenting.segmentation import ClusterRow
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Outputs:
     """Which files each image gets."""
 
@@ -58,9 +58,9 @@ class Job:
     listed: str = ""
     """Where a manifest names it, for messages: "list.txt, line 3: "."""
 
-    def failed(self, reason: str) -> Outcome:
-        """Return the outcome of a job that could not be done."""
-        return Outcome(self.source, error=f"{self.listed}{reason}")
+    def failed(self, reason: str, *, done_before: bool = False) -> Outcome:
+        """Return the outcome of a job that could not be done, maybe as its outputs were in the way."""
+        return Outcome(self.source, error=f"{self.listed}{reason}", done_before=done_before)
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,8 @@ class Outcome:
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
     error: str | None = None
+    done_before: bool = False
+    """Whether the error is that all of its outputs exist and may not be replaced."""
     skipped: bool = False
     info: Mapping[str, object] = field(default_factory=dict)
     """mode, stack, ... of a picture; see `Segmentation.info`."""

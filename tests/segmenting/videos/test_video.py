@@ -15,6 +15,7 @@ from pixelcluster.io.video import Frame, open_video
 from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting import chains
 from pixelcluster.segmenting.rasters.scene import fit_mixture
+from pixelcluster.segmenting.reader import Reader
 from pixelcluster.segmenting.videos import video as video_module
 from pixelcluster.segmenting.videos.video import (
     VideoLabels,
@@ -145,7 +146,7 @@ def test_chains_follow_the_frame_before(model, monkeypatch) -> None:
     alone, dynamic = (
         np.stack([
             frame.labels
-            for frame in label_with_model(model, frames, mode="exact", seed=0, device=CPU, dynamic=use)
+            for frame in label_with_model(Reader(model, "exact", 0, CPU), frames, dynamic=use)
         ])
         for use in (False, True)
     )  # fmt: skip
@@ -172,9 +173,7 @@ def test_tiles_have_trails_of_their_own(model) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("pixelcluster.segmenting.predict.TILE", 80)
         patch.setattr("pixelcluster.segmenting.predict.OVERLAP", 16)
-        labels = [
-            frame.labels for frame in label_with_model(native, frames, mode="exact", seed=0, device=CPU)
-        ]
+        labels = [frame.labels for frame in label_with_model(Reader(native, "exact", 0, CPU), frames)]
     assert accuracy(np.stack(labels), truth) > 0.9
 
 
@@ -200,7 +199,7 @@ def test_the_student_is_filtered(model) -> None:
     results = []
     for use in (False, True):
         wavering = replace(model, student=Wavering())
-        labelled = label_with_model(wavering, frames, mode="fast", seed=0, device=CPU, dynamic=use)
+        labelled = label_with_model(Reader(wavering, "fast", 0, CPU), frames, dynamic=use)
         results.append(np.stack([frame.labels for frame in labelled]))
     changes = [int((labels[1:] != labels[:-1]).sum()) for labels in results]
     assert changes[0] == 7 * 8 * 48
