@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.segmenting.alone.textons import N_TEXTONS, textons
+from pixelcluster.segmenting.alone.textons import N_TEXTONS, move_means, nearest, textons
 
 Float = NDArray[np.float32]
 Projection = Callable[[Float], Float]  # pixels (..., D) of the image or stack -> channels (..., 3)
@@ -131,16 +131,8 @@ def dictionary_codes(features: Float, shape: tuple[int, int], *, seed: int) -> F
     generator = np.random.default_rng(seed)
     sample = points[generator.choice(len(points), min(_SAMPLE, len(points)), replace=False)]
     start = generator.choice(len(sample), min(_N_WORDS, len(sample)), replace=False)
-    centres = np.unique(sample[start], axis=0)
-    for _ in range(10):
-        nearest = _nearest(sample, centres)
-        counts = np.bincount(nearest, minlength=len(centres))
-        members = (nearest[None] == np.arange(len(centres))[:, None]).astype(np.float32)
-        means = members @ sample
-        filled = counts > 0
-        centres[filled] = means[filled] / counts[filled, None]
-    words = _nearest(points, centres).reshape(features.shape[:2])
-    return occupancies(words, len(centres), shape)
+    means = move_means(sample, np.unique(sample[start], axis=0))
+    return occupancies(nearest(points, means).reshape(features.shape[:2]), len(means), shape)
 
 
 def occupancies(words: NDArray[np.intp], n_words: int, shape: tuple[int, int]) -> Float:
@@ -203,8 +195,3 @@ def stack_evidence(targets: Float, *, seed: int = 0) -> Evidence:
     limit = 2.5 * UNIT_SPREAD
     first, second, third = (soft_codes(channels[..., c], -limit, limit) for c in range(3))
     return Evidence(channels, (first, second, third), dictionary_codes(centred, shape, seed=seed))
-
-
-def _nearest(points: Float, centres: Float) -> NDArray[np.intp]:
-    nearest: NDArray[np.intp] = ((centres**2).sum(1) - 2 * points @ centres.T).argmin(1)
-    return nearest

@@ -1,13 +1,11 @@
-"""Textons: the kinds of local texture that one dictionary, the same for all images, tells apart.
+"""Textons: the kinds of local texture of an image, as the means of its filter responses.
 
-The responses r of a bank of oriented filters are compressed by Weber's law, r log(1 + |r| / 0.01) / |r|, and
-a pixel is the nearest of 32 means. The means, `textons.npy`, are those of K-means over photographs of all
-kinds, without labels. A dictionary learned anew on every image hung on the sample it was learned on: a grey
-level of noise moved a tenth of the labels, twice as many as with this one.
+K-means starts from 32 means of photographs of all kinds, learned without labels (`textons.npy`), and moves
+them on every so many pixels of the image: nothing is drawn. From a random start the labels of an image hung
+on the draw.
 
-Sources: Leung, Malik, "Representing and recognizing the visual appearance of materials using
-three-dimensional textons" (IJCV 2001); contrast: Varma, Zisserman, "A statistical approach to texture
-classification from single images" (IJCV 2005).
+Source: Leung, Malik, "Representing and recognizing the visual appearance of materials using
+three-dimensional textons" (IJCV 2001).
 """
 
 from __future__ import annotations
@@ -21,55 +19,67 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float = NDArray[np.float32]
+Words = NDArray[np.intp]
 
 N_TEXTONS = 32
-_CONTRAST = 0.01  # chosen as the constants of `hierarchy`; Varma and Zisserman have 0.03
-_SAMPLE = 800
-"""Pixels of an image that the dictionary is learned on."""
+_SAMPLE = 20_000
+"""Pixels of an image that the means move on, at least, where there are so many."""
+_LEARNED_ON = 800
+"""Pixels of each photograph that the start was learned on."""
+_ITERATIONS = 10
 _FILE = Path(__file__).with_name("textons.npy")
 
 
-def textons(lightness: Float) -> NDArray[np.intp]:
+def textons(lightness: Float) -> Words:
     """Return the texton of each pixel, (H, W) in 0..31, of lightness (H, W) in [0, 1]."""
-    features = descriptors(lightness)
-    means = dictionary()
-    # |f - m|^2 without the part that all means share
-    apart = (means**2).sum(1) - 2 * features.reshape(-1, features.shape[-1]) @ means.T
-    nearest: NDArray[np.intp] = apart.argmin(1).reshape(lightness.shape)
-    return nearest
+    responses = filter_bank(lightness)
+    points = responses.reshape(-1, responses.shape[-1])
+    means = move_means(points[:: max(1, len(points) // _SAMPLE)], dictionary())
+    return nearest(points, means).reshape(lightness.shape)
 
 
 @cache
 def dictionary() -> Float:
-    """Return the means, (32, 26) float32."""
+    """Return the means that K-means starts from, (32, 26) float32."""
     means: Float = np.load(_FILE, allow_pickle=False)
     return means
 
 
 def learn_dictionary(lightness: Sequence[Float]) -> Float:
-    """Return the means (32, 26) of a sample of each image's descriptors; scikit-learn's K-means.
+    """Return means (32, 26) of filter responses; scikit-learn's K-means.
 
     Args:
-        lightness: of the images, each (H, W) in [0, 1].
+        lightness: of the photographs, each (H, W) in [0, 1].
     """
     from sklearn.cluster import KMeans
 
     random = np.random.default_rng(0)
     rows = []
     for image in lightness:
-        found = descriptors(image)
-        found = found.reshape(-1, found.shape[-1])
-        rows.append(found[random.choice(len(found), min(_SAMPLE, len(found)), replace=False)])
+        responses = filter_bank(image)
+        points = responses.reshape(-1, responses.shape[-1])
+        rows.append(points[random.choice(len(points), min(_LEARNED_ON, len(points)), replace=False)])
     means: Float = KMeans(N_TEXTONS, n_init=3, random_state=0).fit(np.concatenate(rows)).cluster_centers_
     return means
 
 
-def descriptors(lightness: Float) -> Float:
-    """Return compressed filter responses (H, W, 26) of lightness (H, W) in [0, 1]."""
-    bank = filter_bank(lightness)
-    size = np.sqrt(np.einsum("hwc,hwc->hw", bank, bank)) + np.float32(1e-6)
-    bank *= (np.log1p(size / _CONTRAST) / size)[..., None]
-    return bank
+def move_means(points: Float, start: Float) -> Float:
+    """Return the means (K, D) after ten steps of K-means on points (N, D); one that is empty stays."""
+    means = start.copy()
+    for _ in range(_ITERATIONS):
+        word = nearest(points, means)
+        counts = np.bincount(word, minlength=len(means))
+        members = (word[None] == np.arange(len(means))[:, None]).astype(np.float32)
+        filled = counts > 0
+        means[filled] = (members @ points)[filled] / counts[filled, None]
+    return means
+
+
+def nearest(points: Float, means: Float) -> Words:
+    """Return the index of the mean (K, D) that is nearest to each point (N, D), (N,)."""
+    # |x - m|^2 without |x|^2, which all means share
+    words: Words = ((means**2).sum(1) - 2 * points @ means.T).argmin(1)
+    return words
 
 
 def filter_bank(grey: Float) -> Float:

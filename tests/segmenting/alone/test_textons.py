@@ -2,9 +2,11 @@ import numpy as np
 
 from pixelcluster.segmenting.alone.textons import (
     N_TEXTONS,
-    descriptors,
     dictionary,
+    filter_bank,
     learn_dictionary,
+    move_means,
+    nearest,
     textons,
 )
 
@@ -14,19 +16,28 @@ def stripes(period: int) -> np.ndarray:
     return np.tile(wave, (96, 1)).astype(np.float32)
 
 
-def test_the_dictionary_that_ships_tells_textures_apart() -> None:
-    assert dictionary().shape == (N_TEXTONS, descriptors(stripes(6)).shape[-1])
-    shares = [np.bincount(textons(stripes(p))[20:-20, 20:-20].ravel(), minlength=N_TEXTONS) for p in (4, 12)]
-    fine, coarse = (counts / counts.sum() for counts in shares)
-    assert np.minimum(fine, coarse).sum() < 0.2
+def test_textures_of_one_image_have_textons_of_their_own() -> None:
+    words = textons(np.concatenate([stripes(4), stripes(12)], 1))
+    fine, coarse = words[:, 20:76], words[:, 116:172]
+    shares = [np.bincount(part.ravel(), minlength=N_TEXTONS) / part.size for part in (fine, coarse)]
+    assert np.minimum(*shares).sum() < 0.1
 
 
-def test_contrast_is_compressed() -> None:
-    strong, weak = descriptors(stripes(6)), descriptors(0.5 + (stripes(6) - 0.5) / 10)
-    assert 1 < np.linalg.norm(strong) / np.linalg.norm(weak) < 5
+def test_the_start_fits_the_filters_that_ship() -> None:
+    assert dictionary().shape == (N_TEXTONS, filter_bank(stripes(6)).shape[-1])
+    assert len(np.unique(dictionary(), axis=0)) == N_TEXTONS
 
 
-def test_a_dictionary_is_learned_from_images_alone() -> None:
+def test_means_move_to_the_points_and_empty_ones_stay() -> None:
+    points = np.repeat(np.array([[0, 0], [4, 0]], dtype=np.float32), 5, axis=0)
+    points[::5] += np.float32(0.5)
+    start = np.array([[1, 1], [3, 1], [90, 90]], dtype=np.float32)
+    means = move_means(points, start)
+    np.testing.assert_allclose(means, [points[:5].mean(0), points[5:].mean(0), start[2]], rtol=1e-6)
+    assert nearest(points, means).tolist() == [0] * 5 + [1] * 5
+
+
+def test_a_start_is_learned_from_images_alone() -> None:
     random = np.random.default_rng(1)
     images = [random.random((24, 24)).astype(np.float32), stripes(8)]
     means = learn_dictionary(images)
