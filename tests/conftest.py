@@ -42,7 +42,7 @@ def grey_levels(
     n_clusters: int | None = None,
     seed: int = 0,
     probabilities: bool = False,
-    progress: object = None,
+    watch: object = None,
 ) -> SimpleNamespace:
     """Stand-in for the single-image method: equal slices of the colours' rank, none is empty."""
     k = n_clusters or 4

@@ -99,7 +99,7 @@ def segment(
     elif not whole_model:
         from pixelcluster.segmenting.alone.single import segment_image
 
-        quick = segment_image(picture, n_clusters=k, probabilities=probabilities, progress=watch)
+        quick = segment_image(picture, n_clusters=k, probabilities=probabilities, watch=watch)
         labels, certain, n_clusters = quick.label_map, quick.probabilities, quick.n_clusters
     else:
         from pixelcluster.segmenting.estimator import PixelCluster
@@ -146,9 +146,7 @@ def _guided(
         marks = scribbles.astype(np.int32)
     else:
         marks, names = read_scribbles(scribbles, picture.shape[:2], max_pixels=max_pixels)
-    result = segment_image(
-        picture, n_clusters=k, probabilities=probabilities, scribbles=marks, progress=watch
-    )
+    result = segment_image(picture, n_clusters=k, probabilities=probabilities, scribbles=marks, watch=watch)
     n_clusters = result.n_clusters
     info: dict[str, object] = {"mode": "fast", "stack": None, "n_clusters": n_clusters}
     info["seconds"] = time.perf_counter() - started

@@ -99,7 +99,7 @@ class Runner:
     ) -> Result:
         if marks is not None and before is not None:
             started = time.perf_counter()
-            labels = correct_image(image, before.shown.label_map, marks, progress=watch)
+            labels = correct_image(image, before.shown.label_map, marks, watch=watch)
             n_clusters = max(before.found.n_clusters, int(labels.max()) + 1)
             info = {"seconds": time.perf_counter() - started}
             found = Segmentation.build(image, labels, n_clusters, info=info)

@@ -18,23 +18,23 @@ from pixelcluster.segmenting.alone.pixel_field import grow_to_pixels, map_labels
 from pixelcluster.segmenting.watch import Glimpse, Watch
 
 
-def correct_image(image: Float, before: Marks, marks: Marks, *, progress: Watch | None = None) -> Marks:
+def correct_image(image: Float, before: Marks, marks: Marks, *, watch: Watch | None = None) -> Marks:
     """Segment an image anew, given an earlier result and strokes.
 
     Args:
         image: (H, W, 3) float32 sRGB in [0, 1].
         before: (H, W) ids of the earlier result.
         marks: (H, W) known ids, new ones among them, -1 elsewhere; at least one pixel is known.
-        progress: is told of every stage (`segmenting.watch`).
+        watch: is told of every stage (`segmenting.watch`).
 
     Returns:
         (H, W) int32 ids; every id keeps its meaning, and marked pixels have theirs.
     """
-    watch = progress or (lambda glimpse: None)
-    watch(Glimpse("evidence", 0.0))
+    tell = watch or (lambda glimpse: None)
+    tell(Glimpse("evidence", 0.0))
     evidence, project = image_evidence(image)
     coarse = at_centres(before, evidence.shape)
-    watch(Glimpse("boundaries", 0.3, coarse))
+    tell(Glimpse("boundaries", 0.3, coarse))
     atoms = watershed_atoms(boundary_strength(evidence))
     moved = moved_cells(coarse, atoms, marks_on_grid(marks, evidence.shape), evidence)
     height, width = before.shape
@@ -44,7 +44,7 @@ def correct_image(image: Float, before: Marks, marks: Marks, *, progress: Watch 
     wanted[known] = marks[known]
 
     grid = at_centres(wanted, evidence.shape)
-    watch(Glimpse("pixels", 0.8, grid))
+    tell(Glimpse("pixels", 0.8, grid))
     classes, compact = np.unique(grid, return_inverse=True)
     clusters = compact.reshape(grid.shape)
     rare = ~np.isin(wanted, classes)  # no cell is theirs: such pixels are as they are
@@ -55,9 +55,9 @@ def correct_image(image: Float, before: Marks, marks: Marks, *, progress: Watch 
         lambda top, bottom: project(image[top:bottom]),
         heads,
         known=known | rare,
-        progress=lambda share: watch(Glimpse("pixels", 0.8 + 0.2 * share)),
+        share_done=lambda share: tell(Glimpse("pixels", 0.8 + 0.2 * share)),
     )
-    watch(Glimpse("done", 1.0))
+    tell(Glimpse("done", 1.0))
     return np.where(rare, wanted, classes[labels]).astype(np.int32)
 
 

@@ -45,7 +45,7 @@ def map_labels(
     heads: Heads,
     *,
     known: NDArray[np.bool_] | None = None,
-    progress: Callable[[float], None] | None = None,
+    share_done: Callable[[float], None] | None = None,
 ) -> Labels:
     """Move the frontiers to the mode of the field.
 
@@ -54,7 +54,7 @@ def map_labels(
         channels: reads the channels of a range of rows.
         heads: of the clusters.
         known: (H, W) bool; True: the label is clamped.
-        progress: called with the share of the rows that are done.
+        share_done: called with the share of the rows that are done.
 
     Returns:
         (H, W) labels.
@@ -74,8 +74,8 @@ def map_labels(
             movable &= ~known[low:high]
         pixels = channels(low, high)
         _sweep_block(block, movable, pixels, heads, low, labels.shape)
-        if progress is not None:
-            progress(stop / height)
+        if share_done is not None:
+            share_done(stop / height)
     return out
 
 

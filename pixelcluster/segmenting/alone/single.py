@@ -66,7 +66,7 @@ def segment_image(
     probabilities: bool = False,
     scribbles: Labels | None = None,
     valid: NDArray[np.bool_] | None = None,
-    progress: Watch | None = None,
+    watch: Watch | None = None,
 ) -> SingleResult:
     """Segment one image by fitting the generator to it.
 
@@ -78,7 +78,7 @@ def segment_image(
             `guided`), and ids are then the classes; clusters without strokes take the ids that are free.
         valid: (H, W), False where the image says nothing: clusters are found without those pixels, which get
             some label; the image shall not show an edge around them (`io.windows.fill_invalid`).
-        progress: is told of every stage, with the labels on the coarse grid from the first regions on.
+        watch: is told of every stage, with the labels on the coarse grid from the first regions on.
 
     Returns:
         The result; it has fewer clusters than asked where the image has fewer colours.
@@ -89,16 +89,16 @@ def segment_image(
     _check(image, n_clusters, scribbles)
     if n_clusters is not None and scribbles is None:
         n_clusters = min(n_clusters, count_colours(image, at_least=n_clusters))
-    watch = progress or (lambda glimpse: None)
+    tell = watch or (lambda glimpse: None)
     height, width = image.shape[:2]
 
-    watch(Glimpse("evidence", 0.0))
+    tell(Glimpse("evidence", 0.0))
     evidence, project = image_evidence(image)
     if valid is not None:
         evidence = replace(evidence, weight=shrink(valid.astype(np.float32), evidence.shape))
     # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
     wanted, at_least = (n_clusters, 1) if scribbles is None else (None, n_clusters or 1)
-    found = find_clusters(evidence, wanted, at_least=at_least, progress=progress)
+    found = find_clusters(evidence, wanted, at_least=at_least, watch=watch)
     if scribbles is None and n_clusters is None:
         possible = count_colours(image, at_least=int(found.clusters.max()) + 1)
         if possible <= found.clusters.max():  # a drawing: what lies near an edge is no cluster of its own
@@ -108,29 +108,29 @@ def segment_image(
     def channels(start: int, stop: int) -> Float:
         return project(image[start:stop])
 
-    watch(Glimpse("pixels", 0.8, clusters, found.objective[-1]))
+    tell(Glimpse("pixels", 0.8, clusters, found.objective[-1]))
 
     def rows_done(share: float) -> None:
-        watch(Glimpse("pixels", 0.8 + 0.1 * share))
+        tell(Glimpse("pixels", 0.8 + 0.1 * share))
 
     if scribbles is not None:
         labels, certain, n_ids = _guided(
             found, scribbles, evidence, channels, n_clusters, probabilities, rows_done
         )
-        watch(Glimpse("done", 1.0))
+        tell(Glimpse("done", 1.0))
         return SingleResult(labels, certain, n_ids)
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
     start = grow_to_pixels(clusters, height, width)
-    labels = map_labels(start, channels, heads, progress=rows_done)
+    labels = map_labels(start, channels, heads, share_done=rows_done)
     if n_clusters is not None and len(np.unique(labels)) < len(heads.mean):
         labels = start  # a cluster too thin for the pixel field to keep
     whole = labels
     labels, order = by_area(whole if n_clusters is None else split_clusters(whole, image, n_clusters))
     certain = None
     if probabilities:
-        watch(Glimpse("probabilities", 0.9))
+        tell(Glimpse("probabilities", 0.9))
         certain = _probabilities(whole, labels, order, channels, heads)
-    watch(Glimpse("done", 1.0))
+    tell(Glimpse("done", 1.0))
     return SingleResult(labels, certain, int(labels.max()) + 1)
 
 
@@ -150,7 +150,7 @@ class Found:
 
 
 def find_clusters(
-    evidence: Evidence, n_clusters: int | None, *, at_least: int = 1, progress: Watch | None = None
+    evidence: Evidence, n_clusters: int | None, *, at_least: int = 1, watch: Watch | None = None
 ) -> Found:
     """Find the clusters of the coarse grid.
 
@@ -158,16 +158,16 @@ def find_clusters(
         evidence: the target stack on the grid.
         n_clusters: exactly this many, where there are basins enough; None lets the objective decide.
         at_least: exactly this many where the objective decides on fewer.
-        progress: as of `segment_image`.
+        watch: as of `segment_image`.
 
     Returns:
         The clusters and what they are made of.
     """
-    watch = progress or (lambda glimpse: None)
-    watch(Glimpse("boundaries", 0.25))
+    tell = watch or (lambda glimpse: None)
+    tell(Glimpse("boundaries", 0.25))
     strength = boundary_strength(evidence)
     atoms = watershed_atoms(strength)
-    watch(Glimpse("merging", 0.5, atoms, 0.0))
+    tell(Glimpse("merging", 0.5, atoms, 0.0))
     merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
 
     def joined(wanted: int | None, show: Watch | None) -> Found:
@@ -182,17 +182,17 @@ def find_clusters(
         statistics, graph = region_statistics(regions, evidence), region_graph(regions, strength)
         return Found(link_clusters(statistics, graph, n_clusters=wanted)[regions], atoms, objective)
 
-    found = joined(n_clusters, progress)
+    found = joined(n_clusters, watch)
     return found if found.clusters.max() + 1 >= at_least else joined(at_least, None)
 
 
-def _show_merges(merges: Merges, atoms: Int, objective: list[float], progress: Watch) -> None:
+def _show_merges(merges: Merges, atoms: Int, objective: list[float], watch: Watch) -> None:
     """Show the joins as they were made, each glimpse with a fixed factor fewer regions than the last."""
     last = len(objective) - 1
     left = np.geomspace(merges.n_atoms, merges.n_atoms - last, _GLIMPSES)
     for done in np.unique((merges.n_atoms - left).round().astype(int))[1:].tolist():
         share = 0.6 + 0.2 * done / last
-        progress(Glimpse("merging", share, merges.cut(done)[atoms], objective[done]))
+        watch(Glimpse("merging", share, merges.cut(done)[atoms], objective[done]))
 
 
 def _guided(
@@ -202,7 +202,7 @@ def _guided(
     channels: Channels,
     n_clusters: int | None,
     probabilities: bool,
-    progress: Callable[[float], None],
+    share_done: Callable[[float], None],
 ) -> tuple[Labels, Float | None, int]:
     """Return labels that agree with the scribbles, their probabilities where wanted, and K."""
     height, width = scribbles.shape
@@ -218,7 +218,7 @@ def _guided(
     # A class without a cell, as others outnumber it in all of them, has no head: around its pixels the field
     # sees the cluster of their cell.
     start[known] = np.where(index < 0, start[known], index)
-    labels = map_labels(start, channels, heads, known=known, progress=progress)
+    labels = map_labels(start, channels, heads, known=known, share_done=share_done)
     certain = None
     if probabilities:
         certain = np.zeros((len(index_of), height, width), dtype=np.float32)

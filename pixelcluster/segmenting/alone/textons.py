@@ -65,7 +65,7 @@ def learn_dictionary(lightness: Sequence[Float]) -> Float:
 
 def move_means(points: Float, start: Float) -> Float:
     """Return the means (K, D) after ten steps of K-means on points (N, D); one that is empty stays."""
-    means = start.copy()
+    means: Float = start.copy()
     for _ in range(_ITERATIONS):
         word = nearest(points, means)
         counts = np.bincount(word, minlength=len(means))

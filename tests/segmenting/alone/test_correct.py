@@ -53,7 +53,7 @@ def test_it_can_be_watched_and_ended(cars: np.ndarray) -> None:
     told: list[Glimpse] = []
     before = np.zeros((120, 200), np.int32)
     marks = strokes((1, slice(74, 76), slice(30, 50)))
-    correct_image(cars, before, marks, progress=told.append)
+    correct_image(cars, before, marks, watch=told.append)
     shares = [glimpse.share for glimpse in told]
     assert shares == sorted(shares)
     assert [glimpse.stage for glimpse in told][:: len(told) - 1] == ["evidence", "done"]
@@ -62,4 +62,4 @@ def test_it_can_be_watched_and_ended(cars: np.ndarray) -> None:
         raise InterruptedError(glimpse.stage)
 
     with pytest.raises(InterruptedError, match="evidence"):
-        correct_image(cars, before, marks, progress=stop)
+        correct_image(cars, before, marks, watch=stop)

@@ -192,7 +192,7 @@ def test_a_stack_of_any_depth_is_evidence() -> None:
 
 def test_objective_rises_and_progress_is_told(disc: tuple[np.ndarray, np.ndarray]) -> None:
     told: list[Glimpse] = []
-    result = segment_image(disc[0], progress=told.append)
+    result = segment_image(disc[0], watch=told.append)
     shares = [glimpse.share for glimpse in told]
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
