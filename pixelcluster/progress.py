@@ -33,8 +33,8 @@ class Pace:
     def facts(self, done: int) -> dict[str, object]:
         """Return steps_per_second, seconds_left and left_of of a `Progress` after `done` steps, where known.
 
-        The first call starts the clock. How long the work after this phase takes is not known: with a time
-        limit that is what is left, without one only the time of the phase is told.
+        The first call starts the clock. How long the work after this phase takes is not known: the time left
+        is that of the phase, or of the whole run where its limit comes first.
         """
         now = clock.now()
         began, first = self._first = self._first or (now, done)
@@ -42,7 +42,6 @@ class Pace:
         facts: dict[str, object] = {"steps_per_second": speed} if speed else {}
         limit, part = max(0.0, self.until - now), self.part
         left = (self.total - done) / speed if speed else math.inf
-        if part and limit < math.inf:
+        if limit <= left:
             left, part = limit, ""
-        left = min(left, limit)
         return facts | ({"seconds_left": left, "left_of": part} if left < math.inf else {})

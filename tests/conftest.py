@@ -40,7 +40,6 @@ def photo(tmp_path: Path, quadrants: np.ndarray) -> Callable[[str], Path]:
 def grey_levels(
     image: np.ndarray,
     n_clusters: int | None = None,
-    seed: int = 0,
     probabilities: bool = False,
     watch: object = None,
 ) -> SimpleNamespace:

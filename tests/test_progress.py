@@ -33,10 +33,11 @@ def test_a_limit_ends_the_last_phase_early(at: list[float]) -> None:
     assert pace.facts(990)["seconds_left"] == 0.0
 
 
-def test_where_other_work_follows_the_limit_is_told_or_the_part_named(at: list[float]) -> None:
+def test_where_other_work_follows_the_part_is_named_or_the_limit_told(at: list[float]) -> None:
     limited, free = Pace(10, until=160.0, part="the starts"), Pace(10, part="the starts")
     assert limited.facts(0) == {"seconds_left": 60.0, "left_of": ""}
     assert free.facts(0) == {}
     at[0] += 4
-    assert limited.facts(8) == {"steps_per_second": 2.0, "seconds_left": 56.0, "left_of": ""}
+    assert limited.facts(2) == {"steps_per_second": 0.5, "seconds_left": 16.0, "left_of": "the starts"}
+    assert Pace(10, until=at[0] + 9, part="the starts").facts(2) == {"seconds_left": 9.0, "left_of": ""}
     assert free.facts(8) == {"steps_per_second": 2.0, "seconds_left": 1.0, "left_of": "the starts"}

@@ -31,12 +31,16 @@ class Schedule:
 
     @property
     def share(self) -> float:
-        """Share of the training that is used up, in [0, 1]; 0 before the first step."""
+        """Share of the training that is used up, in [0, 1]; 0 before the first step of any."""
+        if self.taken >= self._steps:
+            return 1.0
         if self.taken == 0:
             return 0.0
         done, used = self.taken / self._steps, (clock.now() - self.started) / self._limit
+        if used >= 1:
+            return 1.0
         # Only a clock that is well ahead counts: a fit that ends by its steps must not depend on it at all.
-        return min(1.0, used if used > done + _AHEAD else done)
+        return used if used > done + _AHEAD else done
 
 
 def cosine(share: float) -> float:

@@ -72,7 +72,7 @@ def one_pass_command(
         album = Album()
     single = len(jobs) == 1
     printer = Printer(as_json=as_json, tables=single)
-    for outcome in outcomes:
+    for outcome in () if as_json else outcomes:
         printer.show(outcome)
     started = time.perf_counter()
     results: list[Outcome] = []
@@ -83,7 +83,7 @@ def one_pass_command(
             results.append(outcome)
             if not shown_late:
                 printer.show(outcome)
-    for outcome in results if shown_late else ():
+    for outcome in (*outcomes, *results) if as_json else results if single else ():
         printer.show(outcome)
     passed = printer.end(None if single else time.perf_counter() - started)
     if report is not None and album is not None:

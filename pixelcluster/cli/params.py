@@ -103,7 +103,7 @@ seed = click.option(
     type=click.IntRange(0, LARGEST_SEED),
     default=0,
     show_default=True,
-    help="Same seed, same result.",
+    help="Same seed, same result; a picture without a model has nothing random.",
 )
 device = click.option(
     "--device", type=DEVICE, default="auto", show_default=True, help="Where the model runs."

@@ -240,7 +240,7 @@ def command(
         window=window,
     )
     method.check()
-    if stack is not None and scribbles is None:  # which are refused
+    if stack is not None and mode is None and scribbles is None:
         click.echo(
             "note: --stack without --model fits the whole model to each picture, as --mode exact", err=True
         )

@@ -17,6 +17,7 @@ from PIL import Image
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS, check_regular_file, is_own, open_header
 from pixelcluster.io.label_map import read_label_file, read_member
+from pixelcluster.io.metrics_file import read_metrics
 from pixelcluster.io.model_files import IMAGES, PIXELS
 from pixelcluster.io.read import read_image
 from pixelcluster.io.tiff_header import is_raster
@@ -63,8 +64,7 @@ def _describe_model(folder: Path) -> dict[str, Any]:
     from pixelcluster.io.settings_yaml import read_yaml
 
     kind = "model" if config.name == PIXELS else "image-level model"
-    settings, metrics = read_yaml(config)[0], folder / "metrics.jsonl"
-    history = _metrics(metrics) if os.path.isfile(metrics) else []
+    settings, history = read_yaml(config)[0], read_metrics(folder)
     facts = {"kind": kind, **_summary(settings, history), "config": settings}
     facts["weights"] = {file.name: _describe_weights(file) for file in weights}
     if history:
@@ -72,11 +72,11 @@ def _describe_model(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def _summary(settings: object, history: Sequence[object]) -> dict[str, Any]:
+def _summary(settings: object, history: Sequence[Mapping[str, object]]) -> dict[str, Any]:
     """Return what is asked first about a model, as far as its settings and metrics say it."""
     merged, names = _setting(settings, "clusters", "merged"), _setting(settings, "clusters", "names")
     k = _setting(settings, "n_clusters")
-    epochs = [entry for entry in history if isinstance(entry, Mapping) and "objective" in entry]
+    epochs = [entry for entry in history if "objective" in entry]
     facts = {
         "n_clusters": k,
         "in_use": k - len(merged) if merged and isinstance(k, int) and isinstance(merged, Mapping) else k,
@@ -95,16 +95,6 @@ def _setting(settings: object, *path: str) -> Any:
     for key in path:
         settings = settings.get(key) if isinstance(settings, Mapping) else None
     return settings
-
-
-def _metrics(path: Path) -> list[object]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise PixelClusterError(
-            f"{show_path(path)}: cannot be read ({reason}); train the model again"
-        ) from None
 
 
 def _describe_weights(path: Path) -> dict[str, Any]:

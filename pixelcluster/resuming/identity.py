@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 from torch import Tensor
 
+from pixelcluster.config_file import parse_settings
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.resuming.state_file import State
 from pixelcluster.training import distributed
@@ -37,7 +38,7 @@ def check_same_run(state: State, config: BaseModel, seed: int, images: Tensor) -
     Raises:
         PixelClusterError: as said; the first image that differs is named.
     """
-    if type(config).model_validate(state["config"]) != config or int(state["seed"]) != seed:
+    if parse_settings(type(config), state["config"]) != config or int(state["seed"]) != seed:
         raise PixelClusterError("the run was begun with other settings or another seed; give the same ones")
     if state["made_with"] != _made_with():
         warnings.warn(

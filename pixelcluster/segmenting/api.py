@@ -91,7 +91,7 @@ def segment(
         )
         k = possible
     whole_model = stack is not None or mode == "exact"
-    info: dict[str, object] = {"mode": "exact" if whole_model else "fast", "seed": seed, "stack": stack}
+    info: dict[str, object] = {"mode": "exact" if whole_model else "fast", "stack": stack}
     if k == 1 or possible == 1:
         labels = np.zeros(picture.shape[:2], dtype=np.int32)
         certain = np.ones((1, *labels.shape), dtype=np.float32) if probabilities else None
@@ -108,7 +108,7 @@ def segment(
         model = PixelCluster(config=settings, seed=seed, device=device).fit([picture])
         full = model.predict(picture, mode="exact", probabilities=probabilities)
         labels, certain, n_clusters = full.label_map, full.probabilities, full.n_clusters
-        info["stack"] = settings.targets.stack
+        info |= {"stack": settings.targets.stack, "seed": seed}
     info |= {"n_clusters": n_clusters, "seconds": time.perf_counter() - started}
     return Segmentation.build(picture, labels, n_clusters, probabilities=certain, info=info)
 

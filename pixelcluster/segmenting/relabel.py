@@ -71,9 +71,12 @@ def training_shares(folder: Path, config: RunConfig) -> list[float]:
         PixelClusterError: metrics.jsonl is damaged.
     """
     told = [entry["shares"] for entry in read_metrics(folder) if "shares" in entry]
-    if not told or not isinstance(told[-1], list) or len(told[-1]) != config.n_clusters:
+    last = told[-1] if told else None
+    if not isinstance(last, list) or len(last) != config.n_clusters:
         return []
-    shares = [float(share) for share in told[-1]]
+    if not all(isinstance(share, float | int) for share in last):
+        return []
+    shares = [float(share) for share in last]
     for source, taker in config.clusters.merged.items():
         shares[taker] += shares[source]
         shares[source] = 0.0

@@ -26,10 +26,9 @@ Projection = Callable[[Float], Float]  # pixels (..., D) of the image or stack -
 
 GRID_CELLS = 38_900  # about 241 x 161: half the side of a 481 x 321 photograph
 N_BINS = 12
-_N_WORDS = 32
+_SAMPLE = 4000
 _LAB_RANGES = ((0.0, 100.0), (-40.0, 50.0), (-50.0, 60.0))  # covers almost every pixel of a photograph
 UNIT_SPREAD = 20.0  # one standard deviation of a whitened channel, in units of Lab
-_SAMPLE = 4000
 _DARK = 0.3  # median lightness that darker images are brought to; chosen as the constants of `hierarchy`
 _STRONGEST = 0.5  # exponent: beyond it noise is what becomes visible
 
@@ -116,7 +115,7 @@ def soft_codes(channel: Float, low: float, high: float, n_bins: int = N_BINS) ->
 
 
 def dictionary_codes(features: Float, shape: tuple[int, int], *, seed: int) -> Float:
-    """K-means dictionary of the descriptors of one image, as soft occupancies on the grid.
+    """Dictionary of any descriptors of one image by K-means from a random start, as occupancies on the grid.
 
     Args:
         features: (H, W, D) descriptors.
@@ -129,9 +128,9 @@ def dictionary_codes(features: Float, shape: tuple[int, int], *, seed: int) -> F
     """
     points = features.reshape(-1, features.shape[-1])
     generator = np.random.default_rng(seed)
-    sample = points[generator.choice(len(points), min(_SAMPLE, len(points)), replace=False)]
-    start = generator.choice(len(sample), min(_N_WORDS, len(sample)), replace=False)
-    means = move_means(sample, np.unique(sample[start], axis=0))
+    seen = points[generator.choice(len(points), min(_SAMPLE, len(points)), replace=False)]
+    start = generator.choice(len(seen), min(N_TEXTONS, len(seen)), replace=False)
+    means = move_means(seen, np.unique(seen[start], axis=0))
     return occupancies(nearest(points, means).reshape(features.shape[:2]), len(means), shape)
 
 

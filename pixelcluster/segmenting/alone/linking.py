@@ -11,8 +11,7 @@ import heapq
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from pixelcluster.segmenting.alone.evidence import Float
 from pixelcluster.segmenting.alone.hierarchy import (
@@ -82,10 +81,11 @@ def one_colour(statistics: Statistics) -> Int:
     """
     mean = statistics.moments[:, :3] / statistics.size[:, None]
     plain = np.flatnonzero(statistics.residual < PLAIN * statistics.size)
-    apart = np.abs(mean[plain, None] - mean[plain]).max(-1, initial=0.0)
-    alike = coo_matrix(apart < PLAIN**0.5)
     group = np.arange(len(mean))
-    group[plain] = len(mean) + connected_components(alike)[1]
+    if len(plain) > 1:
+        # Complete linkage: no two of a group are further apart, so that a gradient is no chain of one colour.
+        tree = linkage(mean[plain], "complete", "chebyshev")
+        group[plain] = len(mean) + fcluster(tree, PLAIN**0.5, "distance")
     ids: Int = np.unique(group, return_inverse=True)[1]
     return ids
 

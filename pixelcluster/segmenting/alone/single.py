@@ -40,6 +40,8 @@ from pixelcluster.segmenting.watch import Glimpse, Watch
 
 Labels = NDArray[np.int32]
 
+_MANY = 64
+"""Colours: a picture with more is no drawing."""
 _GLIMPSES = 24
 """Of the joining of regions."""
 
@@ -98,11 +100,8 @@ def segment_image(
         evidence = replace(evidence, weight=shrink(valid.astype(np.float32), evidence.shape))
     # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
     wanted, at_least = (n_clusters, 1) if scribbles is None else (None, n_clusters or 1)
-    found = find_clusters(evidence, wanted, at_least=at_least, watch=watch)
-    if scribbles is None and n_clusters is None:
-        possible = count_colours(image, at_least=int(found.clusters.max()) + 1)
-        if possible <= found.clusters.max():  # a drawing: what lies near an edge is no cluster of its own
-            found = find_clusters(evidence, possible)
+    at_most = count_colours(image, at_least=_MANY) if wanted is None and scribbles is None else _MANY
+    found = find_clusters(evidence, wanted, at_least=at_least, at_most=at_most, watch=watch)
     clusters = found.clusters
 
     def channels(start: int, stop: int) -> Float:
@@ -150,7 +149,12 @@ class Found:
 
 
 def find_clusters(
-    evidence: Evidence, n_clusters: int | None, *, at_least: int = 1, watch: Watch | None = None
+    evidence: Evidence,
+    n_clusters: int | None,
+    *,
+    at_least: int = 1,
+    at_most: int = _MANY,
+    watch: Watch | None = None,
 ) -> Found:
     """Find the clusters of the coarse grid.
 
@@ -158,6 +162,7 @@ def find_clusters(
         evidence: the target stack on the grid.
         n_clusters: exactly this many, where there are basins enough; None lets the objective decide.
         at_least: exactly this many where the objective decides on fewer.
+        at_most: exactly this many where it decides on more; any number from 64 up is no limit.
         watch: as of `segment_image`.
 
     Returns:
@@ -183,7 +188,10 @@ def find_clusters(
         return Found(link_clusters(statistics, graph, n_clusters=wanted)[regions], atoms, objective)
 
     found = joined(n_clusters, watch)
-    return found if found.clusters.max() + 1 >= at_least else joined(at_least, None)
+    count = int(found.clusters.max()) + 1
+    if n_clusters is None and at_most < min(count, _MANY):  # a drawing: what lies near an edge is no cluster
+        return joined(at_most, None)
+    return found if count >= at_least else joined(at_least, None)
 
 
 def _show_merges(merges: Merges, atoms: Int, objective: list[float], watch: Watch) -> None:

@@ -10,6 +10,7 @@ three-dimensional textons" (IJCV 2001).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -23,7 +24,7 @@ Words = NDArray[np.intp]
 
 N_TEXTONS = 32
 _SAMPLE = 20_000
-"""Pixels of an image that the means move on, at least, where there are so many."""
+"""Pixels of an image that the means move on, about, where there are so many."""
 _LEARNED_ON = 800
 """Pixels of each photograph that the start was learned on."""
 _ITERATIONS = 10
@@ -34,7 +35,7 @@ def textons(lightness: Float) -> Words:
     """Return the texton of each pixel, (H, W) in 0..31, of lightness (H, W) in [0, 1]."""
     responses = filter_bank(lightness)
     points = responses.reshape(-1, responses.shape[-1])
-    means = move_means(points[:: max(1, len(points) // _SAMPLE)], dictionary())
+    means = move_means(sample(points, lightness.shape[1]), dictionary())
     return nearest(points, means).reshape(lightness.shape)
 
 
@@ -61,6 +62,14 @@ def learn_dictionary(lightness: Sequence[Float]) -> Float:
         rows.append(points[random.choice(len(points), min(_LEARNED_ON, len(points)), replace=False)])
     means: Float = KMeans(N_TEXTONS, n_init=3, random_state=0).fit(np.concatenate(rows)).cluster_centers_
     return means
+
+
+def sample(points: Float, width: int) -> Float:
+    """Return every so many of the points (H W, D) of an image, about 20,000, from all columns."""
+    step = max(1, len(points) // _SAMPLE)
+    while math.gcd(step, width) > 1:
+        step += 1
+    return points[::step]
 
 
 def move_means(points: Float, start: Float) -> Float:

@@ -60,9 +60,10 @@ def _run(
 ) -> Outcome:
     started = time.perf_counter()
     info: Mapping[str, object] = {}
-    done_before = not outputs.overwrite and is_finished(job)
+    done_before = False
     try:
         refuse_replacing_inputs(job.files.values(), sources)
+        done_before = not outputs.overwrite and is_finished(job)
         for path in job.files.values():
             if os.path.exists(path.parent):
                 check_writable(path, overwrite=outputs.overwrite)

@@ -24,7 +24,7 @@ from pixelcluster.segmenting.alone.evidence import (
 )
 from pixelcluster.segmenting.alone.heads import SHARE_FLOOR, fit_heads
 from pixelcluster.segmenting.alone.hierarchy import head_residual, merge_regions, region_statistics
-from pixelcluster.segmenting.alone.linking import link_clusters, split_clusters
+from pixelcluster.segmenting.alone.linking import link_clusters, one_colour, split_clusters
 from pixelcluster.segmenting.alone.pixel_field import label_probabilities, map_labels
 from pixelcluster.segmenting.alone.single import find_clusters, segment_image
 from pixelcluster.segmenting.watch import Glimpse
@@ -119,6 +119,16 @@ def test_a_plain_ground_is_one_cluster_whatever_stands_on_it() -> None:
         image[top:280, column : column + 60] = colour
     counts = np.bincount(segment_image(image).label_map[(image == 1).all(2)])
     assert counts.max() > 0.95 * counts.sum()  # but for some of it beside the strip
+
+
+def test_a_gradient_is_no_plain_colour() -> None:
+    ramp = np.repeat(np.tile(np.linspace(0.2, 0.8, 160, dtype=np.float32), (60, 1))[..., None], 3, 2)
+    stripes = np.tile(np.arange(160) // 2, (60, 1))
+    evidence, _ = image_evidence(ramp)
+    group = one_colour(region_statistics(stripes, evidence))
+    lightness = evidence.channels[0, ::2, 0]
+    assert group.max() > 20
+    assert all(np.ptp(lightness[group == k]) < 1.5 for k in range(group.max() + 1))
 
 
 def test_a_grey_level_of_noise_moves_few_labels() -> None:

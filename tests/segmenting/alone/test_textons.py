@@ -1,3 +1,6 @@
+from pathlib import Path
+
+import cv2
 import numpy as np
 
 from pixelcluster.segmenting.alone.textons import (
@@ -7,6 +10,7 @@ from pixelcluster.segmenting.alone.textons import (
     learn_dictionary,
     move_means,
     nearest,
+    sample,
     textons,
 )
 
@@ -26,6 +30,21 @@ def test_textures_of_one_image_have_textons_of_their_own() -> None:
 def test_the_start_fits_the_filters_that_ship() -> None:
     assert dictionary().shape == (N_TEXTONS, filter_bank(stripes(6)).shape[-1])
     assert len(np.unique(dictionary(), axis=0)) == N_TEXTONS
+
+
+def test_a_photograph_uses_most_of_the_start() -> None:
+    image = cv2.imread(
+        str(Path(__file__).parents[3] / "assets" / "samples" / "china.jpg"), cv2.IMREAD_GRAYSCALE
+    )
+    responses = filter_bank(image.astype(np.float32) / 255)
+    words = nearest(responses.reshape(-1, responses.shape[-1]), dictionary())
+    assert (np.bincount(words, minlength=N_TEXTONS) > words.size / 5000).mean() > 0.7
+
+
+def test_a_sample_sees_all_columns() -> None:
+    points = np.arange(483 * 322, dtype=np.float32)[:, None]
+    assert len(np.unique(sample(points, 483) % 483)) == 483
+    assert len(np.unique(sample(points, 480) % 480)) == 480
 
 
 def test_means_move_to_the_points_and_empty_ones_stay() -> None:
