@@ -221,7 +221,7 @@ def test_large_images_keep_the_grid_bounded_and_the_labels_sharp() -> None:
     truth = np.zeros((1200, 1600), dtype=np.int32)
     truth[301:901, 403:1203] = 1
     # The frontier lies on the very pixel, not on the grid's; the Potts prior may round the corners.
-    assert (labels != truth).sum() < 90
+    assert (labels != truth).sum() < 60
 
 
 def test_refusals() -> None:
@@ -315,17 +315,16 @@ def test_nothing_to_split_is_left_alone() -> None:
 
 
 def test_only_pixels_of_split_clusters_are_certain() -> None:
-    """60 clusters of a noisy disc on blue: the grid has basins for fewer, those of the disc are split."""
+    """20 clusters of a noisy disc on flat blue: the grid has 15, those of the disc are split."""
     y, x = np.mgrid[:90, :120]
     disc = (y - 45) ** 2 + (x - 60) ** 2 < 25**2
     image = np.where(disc[..., None], (0.8, 0.5, 0.1), (0.2, 0.3, 0.7)).astype(np.float32)
-    noise = np.random.default_rng(0).normal(0, 1, image.shape) * np.where(disc, 0.04, 0.003)[..., None]
-    image += noise.astype(np.float32)
-    found = segment_image(image.clip(0, 1), n_clusters=60, probabilities=True)
-    assert found.n_clusters == 60
+    image[disc] += np.random.default_rng(0).normal(0, 0.04, (int(disc.sum()), 3)).astype(np.float32)
+    found = segment_image(image.clip(0, 1), n_clusters=20, probabilities=True)
+    assert found.n_clusters == 20
     assert found.probabilities is not None
     np.testing.assert_allclose(found.probabilities.sum(0), 1, atol=1e-5)
-    assert (found.probabilities.argmax(0) == found.label_map).mean() > 0.95
+    assert (found.probabilities.argmax(0) == found.label_map).mean() > 0.98
     assert 0.02 < (found.probabilities.max(0) < 1 - 1e-4).mean() < 0.5
 
 
