@@ -1,8 +1,9 @@
 """Clusters of a raster that agree with strokes: the mixture of `scene`, its components given to classes.
 
-A component takes the class most of the marked pixels it explains name. A class that wins none gets a
-component of its own, fitted to the pixels under its strokes, whose covariance is shrunk towards that of the
-others. The components of one class are one cluster, a mixture of Gaussians.
+A component takes the class most of the marked pixels it explains name; those that lie far out in it it does
+not explain, it is only the nearest there is. A class that wins none gets a component of its own, fitted to the
+pixels under its strokes, whose covariance is shrunk towards that of the others. The components of one class are
+one cluster, a mixture of Gaussians.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.stats import chi2
 from torch import Tensor
 
 from pixelcluster.errors import PixelClusterError
@@ -20,6 +22,8 @@ from pixelcluster.segmenting.rasters.scene import Scene, log_evidence, make_scen
 
 _MARKED = 20_000
 """Pixels of a class that are looked at."""
+_EXPLAINED = 0.99
+"""Share of a component's own pixels among which half of a class's must lie, if it is to speak for the class."""
 
 
 def guide_scene(
@@ -94,9 +98,15 @@ def _marked_channels(
 
 
 def _votes(scene: Scene, channels: Tensor) -> NDArray[np.int64]:
-    """Return how many of the pixels (n, C) each component explains best, (M,)."""
+    """Return how many of the pixels (n, C) of one class each component explains, (M,)."""
     best = log_evidence(scene, channels[:, None])[..., 0].argmax(0)
-    return np.bincount(best.numpy(), minlength=len(scene.mean)).astype(np.int64)
+    limit = chi2.ppf(_EXPLAINED, channels.shape[-1])
+    votes = np.zeros(len(scene.mean), np.int64)
+    for i in best.unique().tolist():
+        nearest = channels[best == i]
+        distance = ((nearest - scene.mean[i]) @ scene.whitener[i]).square().sum(-1)
+        votes[i] = len(nearest) if distance.median() <= limit else 0
+    return votes
 
 
 def _pooled_covariance(scene: Scene) -> Tensor:
