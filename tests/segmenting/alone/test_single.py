@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,22 +9,13 @@ import pytest
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io.read import read_image
 from pixelcluster.io.windows import fill_invalid
-from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph, watershed_atoms
+from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph
 from pixelcluster.segmenting.alone.evidence import (
-    GRID_CELLS,
-    Evidence,
-    brighten,
-    brightening,
-    grid_shape,
     image_evidence,
-    lab,
-    soft_codes,
     stack_evidence,
 )
-from pixelcluster.segmenting.alone.heads import SHARE_FLOOR, fit_heads
-from pixelcluster.segmenting.alone.hierarchy import head_residual, merge_regions, region_statistics
-from pixelcluster.segmenting.alone.linking import link_clusters, one_colour, split_clusters
-from pixelcluster.segmenting.alone.pixel_field import label_probabilities, map_labels
+from pixelcluster.segmenting.alone.hierarchy import region_statistics
+from pixelcluster.segmenting.alone.linking import link_clusters
 from pixelcluster.segmenting.alone.single import find_clusters, segment_image
 from pixelcluster.segmenting.watch import Glimpse
 
@@ -39,36 +29,12 @@ def agreement(labels: np.ndarray, truth: np.ndarray) -> float:
     return float(table.max(1).sum() / labels.size)
 
 
-@pytest.fixture
-def disc() -> tuple[np.ndarray, np.ndarray]:
-    """A noisy orange disc on noisy blue, (90, 120, 3), and its mask."""
-    y, x = np.mgrid[:90, :120]
-    mask = ((y - 45) ** 2 + (x - 60) ** 2 < 25**2).astype(np.int64)
-    colours = np.array([[0.2, 0.3, 0.7], [0.8, 0.5, 0.1]])
-    noise = np.random.default_rng(0).normal(0, 0.04, (90, 120, 3))
-    return np.clip(colours[mask] + noise, 0, 1).astype(np.float32), mask
-
-
 def test_two_colours_are_found_without_being_told_how_many(disc: tuple[np.ndarray, np.ndarray]) -> None:
     image, truth = disc
     result = segment_image(image)
     assert result.label_map.dtype == np.int32
     assert result.label_map.max() == 1
     assert agreement(result.label_map, truth) > 0.99
-
-
-def test_dark_images_are_brightened_to_a_common_median_and_others_left_alone() -> None:
-    dark = np.random.default_rng(0).uniform(0.05, 0.3, (90, 120, 3)).astype(np.float32)
-
-    def project(image: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-        return brighten(lab(pixels), brightening(lab(image)[..., 0]))
-
-    before, after = lab(dark), project(dark, dark)
-    assert np.median(after[..., 0]) == pytest.approx(30, abs=0.1)
-    assert np.array_equal(np.argsort(before[..., 0].ravel()), np.argsort(after[..., 0].ravel()))
-    np.testing.assert_array_equal(after[..., 1:], before[..., 1:])
-    assert 0 < np.median(project(dark / 10, dark / 10)[..., 0]) < 30  # noise is not blown up without bound
-    np.testing.assert_array_equal(project(dark + np.float32(0.5), dark), before)
 
 
 def test_two_textures_of_one_mean_colour_are_told_apart() -> None:
@@ -119,16 +85,6 @@ def test_a_plain_ground_is_one_cluster_whatever_stands_on_it() -> None:
         image[top:280, column : column + 60] = colour
     counts = np.bincount(segment_image(image).label_map[(image == 1).all(2)])
     assert counts.max() > 0.95 * counts.sum()  # but for some of it beside the strip
-
-
-def test_a_gradient_is_no_plain_colour() -> None:
-    ramp = np.repeat(np.tile(np.linspace(0.2, 0.8, 160, dtype=np.float32), (60, 1))[..., None], 3, 2)
-    stripes = np.tile(np.arange(160) // 2, (60, 1))
-    evidence, _ = image_evidence(ramp)
-    group = one_colour(region_statistics(stripes, evidence))
-    lightness = evidence.channels[0, ::2, 0]
-    assert group.max() > 20
-    assert all(np.ptp(lightness[group == k]) < 1.5 for k in range(group.max() + 1))
 
 
 def test_a_grey_level_of_noise_moves_few_labels() -> None:
@@ -232,88 +188,6 @@ def test_refusals() -> None:
         segment_image(image[..., 0])
 
 
-@pytest.mark.parametrize(
-    "shape", [(1, 1), (321, 481), (481, 321), (1, 10_000_000), (30_000, 30_000), (3, 900_000)]
-)
-def test_grid_is_bounded(shape: tuple[int, int]) -> None:
-    rows, columns = grid_shape(*shape)
-    assert 1 <= rows <= shape[0]
-    assert 1 <= columns <= shape[1]
-    assert rows * columns <= 1.1 * GRID_CELLS
-
-
-def test_soft_codes_sum_to_one_and_peak_at_the_value() -> None:
-    codes = soft_codes(np.array([[-5.0, 5.0, 55.0, 400.0]], dtype=np.float32), 0, 120)
-    np.testing.assert_allclose(codes.sum(0), 1, rtol=1e-6)
-    assert codes.argmax(0).tolist() == [[0, 0, 5, 11]]
-
-
-def test_watershed_has_one_basin_for_each_minimum_and_for_each_plateau() -> None:
-    relief = np.full((7, 9), 0.0, dtype=np.float32)
-    relief[:, 4] = 1.0
-    atoms = watershed_atoms(relief)
-    assert len(np.unique(atoms[:, :4])) == len(np.unique(atoms[:, 5:])) == 1
-    assert atoms[0, 0] != atoms[0, 8]
-    assert atoms.max() == 1
-    assert watershed_atoms(np.zeros((300, 400), dtype=np.float32)).max() == 0
-    noise = np.random.default_rng(6).random((100, 100)).astype(np.float32)
-    assert watershed_atoms(noise, max_atoms=20).max() < 20
-
-
-def test_region_graph_counts_frontiers() -> None:
-    labels = np.array([[0, 0, 1], [2, 2, 1]])
-    first, second, length, total = region_graph(labels, np.arange(6, dtype=np.float32).reshape(2, 3))
-    edges = list(zip(first, second, length, total, strict=True))
-    assert edges == [(0, 1, 1, 2), (0, 2, 2, 3 + 4), (1, 2, 1, 5)]
-
-
-def test_head_residual_equals_least_squares() -> None:
-    generator = np.random.default_rng(7)
-    image = generator.random((20, 30, 3)).astype(np.float32)
-    evidence, _ = image_evidence(image)
-    statistics = region_statistics(np.zeros((20, 30), dtype=np.intp), evidence)
-    v, u = np.mgrid[:20, :30] / 100
-    design = np.stack([u.ravel(), v.ravel(), np.ones(600)], 1)
-    _, expected, _, _ = np.linalg.lstsq(design, evidence.channels.reshape(-1, 3).astype(np.float64))
-    np.testing.assert_allclose(head_residual(statistics.moments, statistics.size), expected.sum(), rtol=1e-3)
-
-
-def test_statistics_of_a_union_are_sums(disc: tuple[np.ndarray, np.ndarray]) -> None:
-    evidence, _ = image_evidence(disc[0])
-    parts = region_statistics(disc[1], evidence)
-    whole = region_statistics(np.zeros_like(disc[1]), evidence)
-    np.testing.assert_allclose(parts.codes.sum(0), whole.codes[0])
-    np.testing.assert_allclose(parts.moments.sum(0), whole.moments[0])
-    assert parts.residual.sum() < whole.residual[0]
-
-
-def test_merging_joins_what_looks_alike_first() -> None:
-    image = np.zeros((30, 90, 3), dtype=np.float32)
-    image[:, 30:60], image[:, 60:] = 0.9, 0.95
-    labels = np.repeat(np.arange(90)[None] // 30, 30, 0)
-    evidence, _ = image_evidence(image)
-    strength = np.zeros((30, 90), dtype=np.float32)
-    statistics, graph = region_statistics(labels, evidence), region_graph(labels, strength)
-    merges = merge_regions(statistics, graph)
-    assert sorted(merges.pairs[0]) == [1, 2]
-    assert merges.cut(1).tolist() == [0, 1, 1]
-    assert merges.cut(2).tolist() == [0, 0, 0]
-    assert link_clusters(statistics, graph, n_clusters=2).tolist() == [0, 1, 1]
-    assert link_clusters(statistics, graph).tolist() == [0, 1, 2]  # those that touch stay apart
-
-
-def test_split_gives_every_colour_its_cluster() -> None:
-    image = np.array([[[0, 0, 0], [0, 0, 0], [0, 1, 0], [1, 0, 1]]], dtype=np.float32)
-    start = np.zeros((1, 4), dtype=np.int32)
-    assert split_clusters(start, image, 2).max() == 1
-    assert len(np.unique(split_clusters(start, image, 8))) == 3
-
-
-def test_nothing_to_split_is_left_alone() -> None:
-    labels = np.array([[0, 1, 2]], dtype=np.int32)
-    assert split_clusters(labels, np.zeros((1, 3, 3), np.float32), 3) is labels
-
-
 def test_only_pixels_of_split_clusters_are_certain() -> None:
     """20 clusters of a noisy disc on flat blue: the grid has 15, those of the disc are split."""
     y, x = np.mgrid[:90, :120]
@@ -328,68 +202,6 @@ def test_only_pixels_of_split_clusters_are_certain() -> None:
     assert 0.02 < (found.probabilities.max(0) < 1 - 1e-4).mean() < 0.5
 
 
-def test_conditionals_equal_the_formula_on_a_small_map() -> None:
-    """Every conditional of a 3 x 3 map, term by term, without the vectorised code."""
-    from pixelcluster.segmenting.alone.heads import TEMPER
-    from pixelcluster.segmenting.alone.pixel_field import CONTRAST, POTTS
-
-    generator = np.random.default_rng(8)
-    x = generator.normal(40, 6, (3, 3, 3)).astype(np.float32)
-    labels = np.array([[0, 0, 1], [0, 1, 1], [0, 0, 1]], dtype=np.int32)
-    evidence, _ = image_evidence(generator.random((3, 3, 3)).astype(np.float32))
-    heads = fit_heads(labels, region_statistics(labels, evidence))
-    found = label_probabilities(labels, lambda a, b: x[a:b], heads)
-    for i in range(3):
-        for j in range(3):
-            score = np.zeros(2)
-            for k in range(2):
-                z = np.array([j, i]) / 100 - heads.centre[k]
-                residual = (x[i, j] - heads.mean[k] - heads.loading[k] @ z) ** 2 / heads.variance[k]
-                score[k] = -0.5 * TEMPER * (np.minimum(residual, 16) + np.log(heads.variance[k])).sum()
-                score[k] += np.log(heads.share[i, j, k] + SHARE_FLOOR)
-                for a in range(max(0, i - 1), min(3, i + 2)):
-                    for b in range(max(0, j - 1), min(3, j + 2)):
-                        if (a, b) != (i, j) and labels[a, b] == k:
-                            contrast = np.exp(-((x[i, j] - x[a, b]) ** 2).sum() / (2 * CONTRAST**2))
-                            score[k] += POTTS * contrast / np.hypot(a - i, b - j)
-            expected = np.exp(score - score.max()) / np.exp(score - score.max()).sum()
-            np.testing.assert_allclose(found[:, i, j], expected, rtol=1e-3, atol=1e-6)
-
-
-def test_sweeps_do_not_depend_on_the_strips(
-    disc: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    image, truth = disc
-    start = (np.roll(truth, 1, axis=1)).astype(np.int32)
-    evidence, project = image_evidence(image)
-
-    def channels(first: int, last: int) -> np.ndarray:
-        return project(image[first:last])
-
-    heads = fit_heads(truth, region_statistics(truth, evidence))
-    whole = map_labels(start, channels, heads)
-    assert (whole != start).any()
-    assert (whole == truth).mean() > (start == truth).mean()
-    monkeypatch.setattr("pixelcluster.segmenting.alone.pixel_field._STRIP", 120 * 16)
-    strips = map_labels(start, channels, heads)
-    assert (whole != strips).mean() < 1e-3
-    probabilities = label_probabilities(whole, channels, heads)
-    monkeypatch.setattr("pixelcluster.segmenting.alone.pixel_field._STRIP", 10**9)
-    np.testing.assert_allclose(label_probabilities(whole, channels, heads), probabilities, atol=1e-6)
-
-
-def test_cells_without_weight_do_not_count(disc) -> None:
-    image, mask = disc
-    evidence, _ = image_evidence(image)
-    strange = evidence.channels.copy()
-    strange[:, 80:] = 90.0
-    weight = (np.arange(120) < 80).astype(np.float32) * np.ones((90, 1), np.float32)
-    whole = region_statistics(mask[:, :80], _columns(evidence, 80))
-    part = region_statistics(mask, replace(evidence, channels=strange, weight=weight))
-    for name in ("size", "codes", "moments"):
-        np.testing.assert_allclose(getattr(part, name), getattr(whole, name), rtol=1e-3, atol=1e-3)
-
-
 def test_what_is_not_valid_weighs_nothing() -> None:
     """A spot at the edge of a hole is far larger in the filled picture than it is."""
     image = np.full((90, 120, 3), 0.3, np.float32)
@@ -399,8 +211,3 @@ def test_what_is_not_valid_weighs_nothing() -> None:
     assert filled[45, 110, 0] == pytest.approx(0.9)
     assert segment_image(filled).n_clusters > 1
     assert segment_image(filled, valid=valid).n_clusters == 1
-
-
-def _columns(evidence: Evidence, stop: int) -> Evidence:
-    first, second, third = (codes[..., :stop] for codes in evidence.channel_codes)
-    return Evidence(evidence.channels[:, :stop], (first, second, third), evidence.texture_codes[..., :stop])
