@@ -124,7 +124,7 @@ def command(
             )
     from pixelcluster.cli.tables import print_image_clusters
 
-    print_image_clusters(found.clusters, found.probabilities, found.entropy)
+    print_image_clusters(found.clusters, found.margins)
     part = " (the training part)" if source is not None and of_a_set(source, root) else ""
     click.echo(f"{counted(len(found.ids), 'image')}{part} -> {show_path(output)}")
     for _, message in found.failures:

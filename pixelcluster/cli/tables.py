@@ -39,22 +39,18 @@ def print_clusters(rows: Sequence[ClusterRow]) -> None:
         click.echo(f"... and {len(rows) - _MOST_ROWS} more; --json has all")
 
 
-def print_image_clusters(
-    clusters: NDArray[np.int64], probabilities: NDArray[np.float32], entropy: NDArray[np.float32]
-) -> None:
-    """Print cluster, images, share, mean probability and mean entropy of clusters (N,), largest first."""
+def print_image_clusters(clusters: NDArray[np.int64], margins: NDArray[np.float32]) -> None:
+    """Print cluster, images, share and median margin (nats) of clusters (N,), largest first."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
-    for name in ("cluster", "images", "share", "probability", "entropy"):
+    for name in ("cluster", "images", "share", "median margin"):
         table.add_column(name, justify="right")
-    counts = np.bincount(clusters, minlength=probabilities.shape[1])
+    counts = np.bincount(clusters)
     for cluster in np.argsort(-counts, kind="stable"):
-        own = clusters == cluster
         if counts[cluster]:
             table.add_row(
                 str(cluster),
                 f"{counts[cluster]:,}",
                 f"{counts[cluster] / len(clusters):.1%}",
-                f"{probabilities[own, cluster].mean():.3f}",
-                f"{entropy[own].mean():.3f}",
+                f"{np.median(margins[clusters == cluster]):.1f}",
             )
     Console().print(table)

@@ -16,6 +16,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from pixelcluster.cli.main import cli
+from pixelcluster.cli.tables import print_image_clusters
 from pixelcluster.cluster import fit
 from pixelcluster.cluster import run as fit_run
 from pixelcluster.cluster.results import Clustering
@@ -161,3 +162,9 @@ def test_a_model_of_pixels_is_called_what_it_is(tmp_path: Path) -> None:
         result = run(*arguments, "-o", tmp_path / "out")
         assert result.exit_code == 1
         assert "is a model of pixels" in result.stderr
+
+
+def test_the_table_has_clusters_by_size_with_their_median_margin(capsys) -> None:
+    print_image_clusters(np.array([2, 0, 2, 2]), np.array([9, 5, 7, 8], np.float32))
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[-2:]]
+    assert rows == [["2", "3", "75.0%", "8.0"], ["0", "1", "25.0%", "5.0"]]
