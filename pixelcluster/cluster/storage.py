@@ -56,7 +56,8 @@ def save_images_model(model: ImageModel, folder: str | Path) -> None:
         tensors |= {f"graph.{name}": getattr(model.graph, name) for name in _GRAPH}
     tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
     values = {"channels": model.channels, **model.settings.model_dump(mode="json")}
-    with atomic_set(path, (IMAGES, WEIGHTS)) as (settings, weights):
+    files = [path / name for name in (IMAGES, WEIGHTS)]
+    with atomic_set(files, overwrite=True) as (settings, weights):
         save_tensors(tensors, weights, {"format": "pixelcluster-images"})
         settings.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 

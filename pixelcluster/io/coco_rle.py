@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, show_path
 
 
 @dataclass(frozen=True)
@@ -55,24 +55,37 @@ def coco_document(files: Sequence[LabelledFile]) -> dict[str, Any]:
         files: the label maps.
 
     Raises:
-        PixelClusterError: pycocotools is missing.
+        PixelClusterError: pycocotools is missing, or two label maps call one cluster by different names.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
-    names: dict[int, str] = {}
+    used: set[int] = set()
+    named: dict[int, LabelledFile] = {}
     for number, file in enumerate(files, 1):
         height, width = file.label_map.shape
         images.append({"id": number, "file_name": file.file_name, "height": height, "width": width})
         for cluster in np.unique(file.label_map[file.label_map != file.nodata]).tolist():
+            used.add(cluster)
             if cluster < len(file.names) and file.names[cluster]:
-                names[cluster] = file.names[cluster]
-            names.setdefault(cluster, f"cluster {cluster}")
+                _refuse_another_name(cluster, named.setdefault(cluster, file), file)
             annotations.append(
                 {"id": len(annotations) + 1, "image_id": number, "category_id": cluster}
                 | encode_mask(file.label_map == cluster)
             )
-    categories = [{"id": cluster, "name": name} for cluster, name in sorted(names.items())]
+    categories = [
+        {"id": cluster, "name": named[cluster].names[cluster] if cluster in named else f"cluster {cluster}"}
+        for cluster in sorted(used)
+    ]
     return {"images": images, "annotations": annotations, "categories": categories}
+
+
+def _refuse_another_name(cluster: int, first: LabelledFile, file: LabelledFile) -> None:
+    old, new = first.names[cluster], file.names[cluster]
+    if new != old:
+        raise PixelClusterError(
+            f"{show_path(file.file_name)}: calls cluster {cluster} {new!r}, "
+            f"{show_path(first.file_name)} calls it {old!r}, and COCO has one name an id; export them apart, each with its own -o"
+        )
 
 
 def encode_mask(mask: NDArray[np.bool_]) -> dict[str, Any]:

@@ -30,9 +30,7 @@ from pixelcluster.io.scribbles import (
     UNKNOWN,
     Marks,
     check_id,
-    features,
-    geometry_kind,
-    geometry_parts,
+    geojson_shapes,
     load_document,
     resolve_labels,
     size_message,
@@ -165,17 +163,18 @@ def _vector(
 
     document, name = load_document(path), show_path(path)
     try:
-        labels, kinds, shapes = _shapes(document)
+        stated = [*geojson_shapes(document)]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise PixelClusterError(f"{name}: is not GeoJSON as expected ({reason})") from None
-    if not shapes:
+    if not stated:
         raise PixelClusterError(f"{name}: marks no pixel of the raster; it holds no geometry")
+    labels, kinds, outlines = zip(*stated, strict=True)
     ids, found = resolve_labels(labels, names, name)
-    corners = np.concatenate([ring for rings in shapes for ring in rings])
-    placed = _to_pixels(corners, document, raster, name)
-    following = iter(np.split(placed, np.cumsum([len(ring) for rings in shapes for ring in rings])[:-1]))
-    shapes = [[next(following) for _ in rings] for rings in shapes]
+    corners = [ring for rings in outlines for ring in rings]
+    placed = _to_pixels(np.concatenate(corners), document, raster, name)
+    following = iter(np.split(placed, np.cumsum([len(ring) for ring in corners])[:-1]))
+    shapes = [[next(following) for _ in rings] for rings in outlines]
     boxes = np.array([(*rings[0].min(0), *rings[0].max(0)) for rings in shapes])
     geometries = [
         {"type": _GEOMETRIES[kind], "coordinates": _coordinates(kind, rings)}
@@ -195,23 +194,6 @@ def _vector(
         return marks
 
     return read, found
-
-
-def _shapes(document: dict[str, Any]) -> tuple[list[str], list[str], list[list[NDArray[np.float64]]]]:
-    """Return label, kind and rings (n, 2) of each polygon, line and point."""
-    labels, kinds, shapes = [], [], []
-    for label, geometry in features(document):
-        kind = geometry_kind(geometry)
-        for part in geometry_parts(geometry):
-            parts = part if kind == "area" else [[part]] if kind == "points" else [part]
-            rings = [np.array(ring, dtype=np.float64)[:, :2] for ring in parts]
-            least = {"area": 3, "line": 2, "points": 1}[kind]
-            if not rings or min(map(len, rings)) < least or any(ring.shape[1] != 2 for ring in rings):
-                raise ValueError(f"{label[:60]!r} has too few coordinates")
-            labels.append(label)
-            kinds.append(kind)
-            shapes.append(rings)
-    return labels, kinds, shapes
 
 
 def _coordinates(kind: str, rings: list[NDArray[np.float64]]) -> list[Any]:

@@ -29,6 +29,7 @@ SUFFIXES = frozenset(
     for name in "png apng jpg jpeg jpe jfif tif tiff webp bmp dib gif ppm pgm pbm pnm".split()  # noqa: SIM905
 )
 _SENSOR_BITS = (8, 12, 14)  # 10 bits count as 12: steps of 2 would tear series of one camera apart
+_EIGHT_BIT_MODES = frozenset("1 L La LA P PA RGB RGBX RGBa RGBA CMYK YCbCr HSV".split())  # noqa: SIM905
 _OWN_STEM = re.compile(r".*_(labels|overlay|entropy|colour|ids|cluster\d+(-.*)?)|samples", re.DOTALL)
 
 
@@ -140,26 +141,33 @@ def _is_own_output(path: Path) -> bool:
 
 
 def _from_pil(image: Image.Image, name: str) -> NDArray[np.float32]:
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
     mode = image.mode
-    if mode.startswith("I;16"):
-        # Arrays of the big-endian variants come in their own byte order; astype makes them native.
-        return _rgb(_scaled_16_bit(np.asarray(image), name))
-    if mode == "I" and image.format in ("PNG", "PPM"):  # 16 bits that Pillow holds in 32
-        return _rgb(_scaled_16_bit(np.asarray(image), name))
+    if mode.startswith("I;16") or (mode == "I" and image.format in ("PNG", "PPM")):  # the latter: 16 in 32
+        return _from_16_bit_grey(image, name)
     if mode == "F":
         return _from_array(np.asarray(image), name)
-    if mode in ("1", "L"):
-        return _rgb(_scaled(np.asarray(image.convert("L")), 255))
-    if mode in ("RGBA", "RGBa"):
+    if mode not in _EIGHT_BIT_MODES:
+        wide = " (32-bit integers have no agreed white level)" if mode == "I" else ""
+        raise PixelClusterError(
+            f"{name}: colour mode {mode} is not supported{wide}; save it as 8-bit RGB or 16-bit grey"
+        )
+    if mode == "La":
+        image = image.convert("LA")  # the only way out of it that Pillow has
+    if image.has_transparency_data:
         return _from_array(np.asarray(image.convert("RGBA")), name)
-    if mode in ("P", "RGB", "RGBX", "CMYK", "YCbCr", "HSV"):
-        return _rgb(_scaled(np.asarray(image.convert("RGB")), 255))
-    wide = " (32-bit integers have no agreed white level)" if mode == "I" else ""
-    raise PixelClusterError(
-        f"{name}: colour mode {mode} is not supported{wide}; save it as 8-bit RGB or 16-bit grey"
-    )
+    return _rgb(_scaled(np.asarray(image.convert("L" if mode in ("1", "L") else "RGB")), 255))
+
+
+def _from_16_bit_grey(image: Image.Image, name: str) -> NDArray[np.float32]:
+    """Scale 16-bit grey, white where it has the value that stands for transparency: it tells no brightness."""
+    # Arrays of the big-endian variants come in their own byte order; astype makes them native.
+    values, key = np.asarray(image), image.info.get("transparency")
+    if not isinstance(key, int) or not (hidden := values == key).any():
+        return _rgb(_scaled_16_bit(values, name))
+    _warn_of_transparency(name)
+    grey = _scaled_16_bit(np.where(hidden, 0, values), name)
+    grey[hidden] = 1
+    return _rgb(grey)
 
 
 def _from_tensor(tensor: torch.Tensor) -> NDArray[np.float32]:
@@ -186,14 +194,18 @@ def _from_array(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:
     if values.ndim == 3 and values.shape[2] == 4:
         alpha = values[..., 3:]
         if alpha.min() < 1:
-            warnings.warn(
-                f"{name}: transparent pixels are laid over white and count as white; where that is wrong, "
-                "lay the image over another colour",
-                PixelClusterWarning,
-                stacklevel=1,  # always the same place: one message an image, as for 16 bits
-            )
+            _warn_of_transparency(name)
         values = values[..., :3] * alpha + (1 - alpha)  # over white
     return _rgb(values)
+
+
+def _warn_of_transparency(name: str) -> None:
+    warnings.warn(
+        f"{name}: transparent pixels are laid over white and count as white; where that is wrong, lay the "
+        "image over another colour",
+        PixelClusterWarning,
+        stacklevel=1,  # always the same place: one message an image, as for 16 bits
+    )
 
 
 def _unit_range(array: NDArray[np.generic], name: str) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Strokes of known labels: an indexed or grey PNG, Labelme JSON, or GeoJSON in pixel coordinates.
 
-In a PNG 0 is unknown and i is cluster i; cluster 0 is marked in JSON, where a label is an id or a name.
+In a PNG 0 is unknown and i is cluster i; cluster 0 is marked in JSON, where a label is an id or a name. Holes of
+polygons are left as they are.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from pixelcluster.io.decode import MAX_PIXELS, file_size
 from pixelcluster.io.label_map import read_label_map
 
 Marks = NDArray[np.int32]
-Shape = tuple[str, str, NDArray[np.float64]]
-"""Label, what to draw ("area", "line" or "points"), points (n, 2) x, y in pixels."""
+Shape = tuple[str, str, list[NDArray[np.float64]]]
+"""Label, what to draw ("area", "line" or "points"), points (n, 2) x, y: of an area its outline, then its holes; of
+the others one array."""
 
 UNKNOWN = -1
 MAX_CLASS = 255
@@ -31,6 +33,7 @@ _LARGE_ID = 15
 _FARTHEST = 1e6  # pixels
 _THICKNESS = 3  # pixels, of lines and points
 _KINDS = {"Polygon": "area", "LineString": "line", "Point": "points"}
+_LEAST = {"area": 3, "line": 2, "points": 1}
 
 
 def read_scribbles(
@@ -119,29 +122,26 @@ def _from_json(
     if None not in size and size != shape:
         raise PixelClusterError(size_message(where, size, shape))
     try:
-        shapes = [*(_labelme(document) if "shapes" in document else _geojson(document))]
+        shapes = [*(_labelme(document) if "shapes" in document else geojson_shapes(document))]
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         reason = " ".join(f"{type(error).__name__} {error}".split())[:120]
         raise PixelClusterError(f"{where}: is neither Labelme nor GeoJSON as expected ({reason})") from None
-    for label, _, points in shapes:
-        if points.ndim != 2 or points.shape[1] != 2:
-            raise PixelClusterError(
-                f"{where}: {label!r} has points of shape {points.shape}; wanted x, y pairs"
-            )
+    for label, _, rings in shapes:
+        points = np.concatenate(rings)
         if not np.isfinite(points).all() or np.abs(points).max(initial=0) > _FARTHEST:
             raise PixelClusterError(f"{where}: {label!r} has a point far outside the image")
     ids, found = resolve_labels([label for label, _, _ in shapes], names, where)
     marks = np.full(shape, UNKNOWN, np.int32)
-    for (label, kind, points), cluster in zip(shapes, ids, strict=True):
-        corners = points.round().astype(np.int32)
-        if kind == "area" and len(points) < 3:
-            raise PixelClusterError(f"{where}: the area {label!r} has {len(points)} points; 3 are wanted")
+    for (label, kind, rings), cluster in zip(shapes, ids, strict=True):
+        corners = [ring.round().astype(np.int32) for ring in rings]
+        if kind == "area" and len(rings[0]) < 3:
+            raise PixelClusterError(f"{where}: the area {label!r} has {len(rings[0])} points; 3 are wanted")
         if kind == "area":
-            cv2.fillPoly(marks, [corners], cluster)
+            cv2.fillPoly(marks, corners, cluster)  # by the even-odd rule
         elif kind == "line":
-            cv2.polylines(marks, [corners], False, cluster, _THICKNESS)
+            cv2.polylines(marks, corners, False, cluster, _THICKNESS)
         else:
-            for x, y in corners.tolist():
+            for x, y in corners[0].tolist():
                 cv2.circle(marks, (x, y), _THICKNESS // 2, cluster, -1)
     return marks, found
 
@@ -167,64 +167,52 @@ def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _labelme(document: dict[str, Any]) -> Iterator[Shape]:
     for shape in document["shapes"]:
-        kind, label = shape.get("shape_type", "polygon"), str(shape["label"])
+        kind, label = shape.get("shape_type", "polygon"), _label(shape["label"])
         points = np.array(shape["points"], dtype=np.float64).reshape(-1, 2)
         if kind == "rectangle":
             (x, y), (right, bottom) = points
-            yield label, "area", np.array([[x, y], [right, y], [right, bottom], [x, bottom]])
+            yield label, "area", [np.array([[x, y], [right, y], [right, bottom], [x, bottom]])]
         elif kind == "circle":
             radius = math.dist(*points)
             angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
-            yield label, "area", points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], 1)
+            yield label, "area", [points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], 1)]
         elif kind in ("line", "linestrip"):
-            yield label, "line", points
+            yield label, "line", [points]
         elif kind in ("point", "points"):
-            yield label, "points", points
+            yield label, "points", [points]
         elif kind == "polygon":
-            yield label, "area", points
+            yield label, "area", [points]
         else:
             raise ValueError(f"shape_type {kind!r} is not supported")
 
 
-def _geojson(document: dict[str, Any]) -> Iterator[Shape]:
-    for label, geometry in features(document):
-        kind = geometry_kind(geometry)
-        for part in geometry_parts(geometry):
-            points = [part] if kind == "points" else part[0] if kind == "area" else part
-            yield label, kind, np.array(points, dtype=np.float64)[:, :2]
-
-
-def features(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield label and geometry of each feature of a GeoJSON document.
+def geojson_shapes(document: dict[str, Any]) -> Iterator[Shape]:
+    """Yield each polygon, line and point of a GeoJSON document.
 
     Raises:
-        KeyError, TypeError, ValueError, AttributeError: it is not as GeoJSON is.
+        KeyError, TypeError, ValueError, AttributeError, IndexError: it is not as GeoJSON is.
     """
     for feature in document["features"] if document["type"] == "FeatureCollection" else [document]:
-        properties = feature.get("properties") or {}
+        properties, geometry = feature.get("properties") or {}, feature["geometry"]
         keys = ("label", "class", "name", "cluster")
-        values = [str(properties[key]) for key in keys if properties.get(key) not in (None, "")]
-        if not values:
+        labels = [_label(properties[key]) for key in keys if properties.get(key) not in (None, "")]
+        if not labels:
             raise ValueError("a feature has no property label, class, name or cluster")
-        yield values[0], feature["geometry"]
+        single = geometry["type"].removeprefix("Multi")
+        if single not in _KINDS:
+            raise ValueError(f"geometry {geometry['type']!r} is not supported")
+        kind, coordinates = _KINDS[single], geometry["coordinates"]
+        for part in [coordinates] if geometry["type"] == single else coordinates:
+            parts = part if kind == "area" else [[part]] if kind == "points" else [part]
+            rings = [np.array(ring, dtype=np.float64)[:, :2] for ring in parts]
+            if not rings or any(len(r) < _LEAST[kind] or r.shape[1:] != (2,) for r in rings):
+                raise ValueError(f"{labels[0][:60]!r} has too few coordinates")
+            yield labels[0], kind, rings
 
 
-def geometry_kind(geometry: dict[str, Any]) -> str:
-    """Return what a geometry draws, "area", "line" or "points".
-
-    Raises:
-        ValueError: another kind of geometry.
-    """
-    kind = geometry["type"].removeprefix("Multi")
-    if kind not in _KINDS:
-        raise ValueError(f"geometry {geometry['type']!r} is not supported")
-    return _KINDS[kind]
-
-
-def geometry_parts(geometry: dict[str, Any]) -> list[Any]:
-    """Return the coordinates of each polygon, line or point."""
-    coordinates = geometry["coordinates"]
-    return list(coordinates) if geometry["type"].startswith("Multi") else [coordinates]
+def _label(value: object) -> str:
+    """Return a label as text; a GIS that has no integers stores an id as 2.0."""
+    return str(int(value) if isinstance(value, float) and value.is_integer() else value)
 
 
 def resolve_labels(

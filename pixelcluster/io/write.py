@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -32,56 +32,72 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
     Raises:
         PixelClusterError: the file exists, or the folder is missing, read-only or full.
     """
-    target = Path(path)
+    with atomic_set([Path(path)], overwrite=overwrite) as (temporary,):
+        yield temporary
+
+
+@contextmanager
+def atomic_set(paths: Sequence[Path], *, overwrite: bool = False) -> Iterator[list[Path]]:
+    """Write files that belong together: all of them change, or none; see `atomic_write`.
+
+    A process killed among the renames leaves a set without its first file, not new files beside old ones.
+
+    Args:
+        paths: the final names; their folders must exist.
+        overwrite: replace existing files instead of refusing.
+
+    Yields:
+        The temporaries' paths, in order.
+
+    Raises:
+        PixelClusterError: a file exists, or a folder is missing, read-only or full.
+    """
+    with ExitStack() as stack:  # closes the other way round: the first file gets its name last
+        new = [stack.enter_context(_renamed_at_the_end(path, overwrite)) for path in paths]
+        yield [temporary for temporary, _ in new]
+        for path, (temporary, mode) in zip(paths, new, strict=True):
+            with _explained(path):
+                os.chmod(temporary, mode)
+                flush(temporary)  # a full disk shows here, while the old set is whole
+        for path in paths:
+            check_writable(path, overwrite=overwrite)
+        if overwrite and len(paths) > 1:
+            with _explained(paths[0]):
+                paths[0].unlink(missing_ok=True)
+
+
+@contextmanager
+def _renamed_at_the_end(target: Path, overwrite: bool) -> Iterator[tuple[Path, int]]:
+    """Give the path of a temporary and the mode it shall have; it is renamed, or removed after an error."""
     check_writable(target, overwrite=overwrite)
     # Not named after the target: a name of the longest allowed length must still have a temporary.
     temporary = target.parent / f".pixelcluster-{secrets.token_hex(6)}.tmp"
-    try:
+    with _explained(target):
         # os.open, not mkstemp: the kernel then applies the umask, which cannot be read without a race.
         handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
         mode = stat.S_IMODE(os.fstat(handle).st_mode)
         os.close(handle)
         try:
-            yield temporary
-            os.chmod(temporary, mode)
-            flush(temporary)
-            check_writable(target, overwrite=overwrite)
+            yield temporary, mode
             os.replace(temporary, target)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         if os.name != "nt":  # Windows cannot open folders
             _fsync(target.parent, os.O_RDONLY)
+
+
+@contextmanager
+def _explained(target: Path) -> Iterator[None]:
+    """Say what the system refuses in one line."""
+    try:
+        yield
     except OSError as error:
         reason = error.strerror or str(error)
         raise PixelClusterError(
             f"{show_path(target)}: cannot be written ({reason}); choose another folder with -o or free this "
             "one"
         ) from None
-
-
-@contextmanager
-def atomic_set(folder: Path, names: tuple[str, ...]) -> Iterator[list[Path]]:
-    """Write files that belong together: all of them change, or none.
-
-    A process killed among the renames leaves a set without its first file, not new files beside old ones.
-
-    Args:
-        folder: of the files; existing ones are replaced.
-        names: of the files.
-
-    Yields:
-        The temporaries' paths, see `atomic_write`.
-
-    Raises:
-        PixelClusterError: the folder is missing, read-only or full.
-    """
-    with ExitStack() as stack:  # closes the other way round: the first file gets its name last
-        paths = [stack.enter_context(atomic_write(folder / name, overwrite=True)) for name in names]
-        yield paths
-        for temporary in paths:
-            flush(temporary)  # a full disk shows here, while the old set is whole
-        (folder / names[0]).unlink(missing_ok=True)
 
 
 def check_writable(path: str | os.PathLike[str], *, overwrite: bool = False) -> None:

@@ -61,7 +61,8 @@ def convert(
         The files written, and one message for each input that failed.
 
     Raises:
-        PixelClusterError: COCO without pycocotools, or its file exists.
+        PixelClusterError: COCO without pycocotools, its file exists, or two maps call one cluster by
+            different names.
     """
     if to == "coco":
         return _to_coco(inputs, output, overwrite, max_pixels)

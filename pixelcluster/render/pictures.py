@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Container, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.label_map import LabelFile, png_note, read_label_file
 from pixelcluster.io.naming import Place, plan_places, real_paths, refuse_replacing_inputs
 from pixelcluster.io.read import SUFFIXES, files_below, read_image
-from pixelcluster.io.write import atomic_write, make_folder
+from pixelcluster.io.write import atomic_set, make_folder
 from pixelcluster.render.overlay import overlay
 from pixelcluster.render.palette import categorical
 from pixelcluster.render.palette_file import chosen_palette
@@ -105,7 +104,7 @@ def export_files(
     """
     groups, failures = find_label_maps(inputs)
     written: list[Path] = []
-    places = plan_places(groups, output)
+    places = _plan(groups, output)
     sources = real_paths(place.source for place in places)
     for place in places:
         try:
@@ -116,14 +115,39 @@ def export_files(
 
 
 def find_label_maps(inputs: Sequence[Path]) -> tuple[list[tuple[Path, list[Path]]], list[str]]:
-    """Return each input with the label maps found there, and a message for each folder without any."""
-    groups, failures = [], []
+    """Return each input with the label maps found there, and a message for each folder without any.
+
+    What an earlier input held is left out.
+    """
+    groups: list[tuple[Path, list[Path]]] = []
+    failures: list[str] = []
+    known: set[str] = set()
     for item in inputs:
         try:
-            groups.append((item, _label_maps_below(item) if os.path.isdir(item) else [item]))
+            found = _label_maps_below(item) if os.path.isdir(item) else [item]
         except PixelClusterError as error:
             failures.append(str(error))
+            continue
+        real = {path: os.path.realpath(path) for path in found}
+        groups.append((item, [path for path in found if real[path] not in known]))
+        known.update(real.values())
     return groups, failures
+
+
+def _plan(groups: Sequence[tuple[Path, list[Path]]], output: Path) -> list[Place]:
+    """Give each label map a place, named without ``_labels``; see `plan_places`."""
+    bare = [
+        (_bare(item) if found == [item] else item, [_bare(path) for path in found]) for item, found in groups
+    ]
+    sources = [path for _, found in groups for path in found]
+    return [
+        replace(place, source=source)
+        for place, source in zip(plan_places(bare, output), sources, strict=True)
+    ]
+
+
+def _bare(label_map: Path) -> Path:
+    return label_map.with_stem(label_map.stem.removesuffix("_labels") or label_map.stem)
 
 
 def matching_image(label_map: Path, folder: Path, below: Path) -> Path:
@@ -161,13 +185,12 @@ def _is_picture_of(stem: str, name: str) -> bool:
 
 
 def _export(place: Place, outputs: Sequence[Output], overwrite: bool, sources: Container[str]) -> list[Path]:
-    place = Place(place.source, place.folder, place.stem.removesuffix("_labels"))
     targets = [place.file(role) for role, _ in outputs]
     refuse_replacing_inputs(targets, sources)
     make_folder(place.folder)
-    with ExitStack() as stack:
-        for target, (_, write) in zip(targets, outputs, strict=True):
-            write(stack.enter_context(atomic_write(target, overwrite=overwrite)))
+    with atomic_set(targets, overwrite=overwrite) as temporaries:
+        for temporary, (_, write) in zip(temporaries, outputs, strict=True):
+            write(temporary)
     return targets
 
 

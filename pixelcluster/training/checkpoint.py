@@ -61,7 +61,8 @@ def save_model(model: TrainedModel, folder: str | Path) -> None:
     tensors["prior.proportions"] = model.prior.proportions.cpu()
     if model.prior.rows is not None:
         tensors["prior.rows"] = model.prior.rows.cpu()
-    with atomic_set(path, (PIXELS, METRICS, WEIGHTS)) as (config, metrics, weights):
+    files = [path / name for name in (PIXELS, METRICS, WEIGHTS)]
+    with atomic_set(files, overwrite=True) as (config, metrics, weights):
         save_tensors(tensors, weights, {"format": "pixelcluster"})
         metrics.write_text("".join(json.dumps(entry) + "\n" for entry in model.history), encoding="utf-8")
         config.write_text(dump_config(model.config), encoding="utf-8")

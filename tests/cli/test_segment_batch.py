@@ -14,9 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from pixelcluster.cli.main import cli
+from pixelcluster.io.label_map import read_label_map
 from pixelcluster.io.read import list_images
 from pixelcluster.segmenting.method import Segmenter
 from pixelcluster.segmenting.segmentation import Segmentation
+from tests.disks import contents, fill_up
 
 
 def run(*arguments: object) -> Result:
@@ -126,6 +128,42 @@ def test_half_a_set_of_outputs_is_no_finished_one(scans: Path, tmp_path: Path) -
     assert "0 of 1 inputs skipped" in result.stdout
     assert run(source, "-o", out, "--skip-existing", "--overwrite").exit_code == 0
     assert names(out) == ["c_labels.png", "c_overlay.png"]
+
+
+@pytest.mark.usefixtures("fake_single")
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_set_killed_while_it_is_replaced_is_made_again(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listed: bool
+) -> None:
+    (tmp_path / "l.txt").write_text(str(scans / "c.png"))
+    arguments = (tmp_path / "l.txt" if listed else scans / "c.png", "-o", tmp_path / "out")
+    assert run(*arguments, "-k", 2).exit_code == 0
+    (labels,) = (tmp_path / "out").rglob("*_labels.png")
+    rename = os.replace
+
+    def killed(*paths: Path) -> None:
+        rename(*paths)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", killed)
+        assert run(*arguments, "-k", 4, "--overwrite").exit_code == 130
+    assert not labels.exists()
+    result = run(*arguments, "-k", 4, "--overwrite", "--skip-existing")
+    assert result.exit_code == 0, result.output
+    assert read_label_map(labels).max() == 3
+
+
+@pytest.mark.usefixtures("fake_single")
+def test_a_full_disk_leaves_the_old_set(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    assert run(scans / "c.png", "-o", out, "-k", 2).exit_code == 0
+    before = contents(sorted(out.iterdir()))
+    fill_up(monkeypatch, 2)
+    result = run(scans / "c.png", "-o", out, "-k", 4, "--overwrite")
+    assert result.exit_code == 1
+    assert "No space left" in result.stderr
+    assert contents(sorted(out.iterdir())) == before
 
 
 @pytest.mark.usefixtures("fake_single")

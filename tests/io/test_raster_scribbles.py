@@ -78,7 +78,7 @@ def test_areas_lines_and_points_in_the_crs_of_the_raster(tmp_path: Path, scene: 
         tmp_path / "s.geojson",
         (2, "Polygon", [box(10, 20, 30, 50), box(15, 25, 20, 30)]),
         ("0", "LineString", [[PLACE[0] + 5, PLACE[1] - 15], [PLACE[0] + 145, PLACE[1] - 15]]),
-        (5, "MultiPoint", [middle, [PLACE[0] + 1, PLACE[1] - 1]]),
+        (5.0, "MultiPoint", [middle, [PLACE[0] + 1, PLACE[1] - 1]]),
         (3, "MultiPolygon", [[box(12, 22, 14, 24)], [box(58, 78, 90, 99)]]),
     )
     expected = np.full((60, 80), -1)

@@ -94,6 +94,33 @@ def test_transparency_is_laid_over_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(rgba[:, 1:2]), expected[:, 1:2])  # opaque: no warning
 
 
+def test_16_bit_grey_keeps_its_bits_where_one_value_is_transparent(tmp_path: Path) -> None:
+    grey = np.array([[0, 1, 257], [30000, 40000, 40001]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "t.png", transparency=40000)
+    with pytest.warns(PixelClusterWarning, match=r"t\.png: transparent pixels are laid over white"):
+        image = read_image(tmp_path / "t.png")
+    np.testing.assert_allclose(image[..., 1], np.where(grey == 40000, 1, grey / 65535), atol=1e-7)
+    Image.fromarray(grey).save(tmp_path / "t.png", transparency=5)  # no pixel has it: no warning
+    np.testing.assert_allclose(read_image(tmp_path / "t.png")[..., 2], grey / 65535, atol=1e-7)
+
+
+def test_a_transparent_value_does_not_count_for_the_white_of_16_bits(tmp_path: Path) -> None:
+    Image.fromarray(np.array([[0, 4000, 65535]], dtype=np.uint16)).save(tmp_path / "t.png", transparency=65535)
+    with (
+        pytest.warns(PixelClusterWarning, match="transparent"),
+        pytest.warns(PixelClusterWarning, match=r"reach 4000 of 65535, so 4095 \("),
+    ):
+        image = read_image(tmp_path / "t.png")
+    np.testing.assert_allclose(image[0, :, 0], [0, 4000 / 4095, 1], atol=1e-6)
+
+
+def test_grey_with_premultiplied_alpha(tmp_path: Path) -> None:
+    straight = Image.fromarray(np.array([[[0, 255], [100, 255], [0, 51]]], dtype=np.uint8))
+    with pytest.warns(PixelClusterWarning, match="transparent"):
+        image = read_image(straight.convert("La"))
+    np.testing.assert_allclose(image[0, :, 0], [0, 100 / 255, 0.8], atol=1e-6)
+
+
 def test_palette_with_transparent_index(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])

@@ -39,6 +39,9 @@ def test_rasters_are_pointed_to_the_command(tmp_path: Path, n_bands: int, dtype:
 def test_32_bit_integer_tiff_is_refused(tmp_path: Path) -> None:
     Image.fromarray(np.array([[1, 70000]], dtype=np.int32)).save(tmp_path / "i.tif")
     assert "white level" in error_of(tmp_path / "i.tif")
+    with Image.open(tmp_path / "i.tif") as image:
+        image.info["transparency"] = 1
+        assert "white level" in error_of(image)
 
 
 @pytest.mark.parametrize(

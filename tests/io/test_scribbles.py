@@ -24,7 +24,7 @@ def labelme(path: Path, *shapes: dict[str, Any], **more: Any) -> Path:
     return path
 
 
-def shape(label: str, kind: str, *points: list[float]) -> dict[str, Any]:
+def shape(label: object, kind: str, *points: list[float]) -> dict[str, Any]:
     return {"label": label, "shape_type": kind, "points": points}
 
 
@@ -80,6 +80,46 @@ def test_geojson_in_pixels(tmp_path: Path) -> None:
     (tmp_path / "t.geojson").write_text(json.dumps(one))
     read, _ = read_scribbles(tmp_path / "t.geojson", SHAPE, names=("sea", "sand", ""))
     assert read[0, 0] == read[39, 59] == 1
+
+
+def test_holes_of_geojson_polygons_stay_unmarked(tmp_path: Path) -> None:
+    ring = [[0, 0], [30, 0], [30, 30], [0, 30], [0, 0]]
+    hole = [[10, 10], [10, 20], [20, 20], [20, 10], [10, 10]]
+    island = [[14, 14], [16, 14], [16, 16], [14, 16], [14, 14]]
+    document = {
+        "type": "FeatureCollection",
+        "features": [
+            feature("Polygon", [[[0, 11], [59, 11], [59, 13], [0, 13]]], cluster=1),
+            feature("MultiPolygon", [[ring, hole, island], [[[40, 20], [50, 20], [50, 30]]]], cluster=2),
+        ],
+    }
+    (tmp_path / "s.geojson").write_text(json.dumps(document))
+    read, _ = read_scribbles(tmp_path / "s.geojson", SHAPE)
+    expected = np.full(SHAPE, -1)
+    expected[11:14] = 1
+    inside = np.zeros(SHAPE, dtype=bool)
+    inside[:31, :31] = True
+    inside[11:20, 11:20] = False  # the outline of a hole belongs to the area
+    inside[14:17, 14:17] = True
+    expected[inside] = 2
+    np.testing.assert_array_equal(read[:, :40], expected[:, :40])
+    assert read[22, 48] == 2
+
+
+def test_ids_that_a_gis_stores_as_floats(tmp_path: Path) -> None:
+    for file in ("s.geojson", "s.json"):
+        points = [feature("Point", [5 + 10 * i, 5], cluster=value) for i, value in enumerate((2.0, 3, 0.0))]
+        document: dict[str, Any] = {"type": "FeatureCollection", "features": points}
+        if file == "s.json":
+            shapes = [shape(value, "point", [5 + 10 * i, 5]) for i, value in enumerate((2.0, 3, 0.0))]
+            document = {"shapes": shapes}
+        (tmp_path / file).write_text(json.dumps(document))
+        read, names = read_scribbles(tmp_path / file, SHAPE)
+        assert (read[5, 5], read[5, 15], read[5, 25], names) == (2, 3, 0, ())
+    (tmp_path / "t.geojson").write_text(json.dumps(feature("Point", [5, 5], cluster=2.5)))
+    assert read_scribbles(tmp_path / "t.geojson", SHAPE)[1] == ("2.5",)
+    (tmp_path / "t.geojson").write_text(json.dumps(feature("Point", [5, 5], cluster=1e300)))
+    fails(tmp_path / "t.geojson", "is no id")
 
 
 def fails(path: Path, *words: str, names: tuple[str, ...] | None = None) -> None:
@@ -140,6 +180,7 @@ def test_hostile_labelme(tmp_path: Path, shapes: Any) -> None:
         "[" * 100_000,
         '{"type": "FeatureCollection", "features": 3}',
         '{"type": "Feature", "properties": {"class": 1}, "geometry": {"type": "Point", "coordinates": [1]}}',
+        '{"type": "Feature", "properties": {"class": 1}, "geometry": {"type": "Polygon", "coordinates": []}}',
     ],
 )
 def test_hostile_json(tmp_path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ import pytest
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.io import write
 from pixelcluster.io.write import atomic_set, atomic_write, make_folder
+from tests.disks import fill_up
 
 
 def test_the_file_appears_only_at_the_end(tmp_path: Path) -> None:
@@ -38,20 +39,47 @@ def test_a_set_of_files_changes_as_a_whole(tmp_path: Path, monkeypatch: pytest.M
         return [path.read_text() if path.exists() else None for path in (tmp_path / "a", tmp_path / "b")]
 
     def write_set(text: str) -> None:
-        with atomic_set(tmp_path, ("a", "b")) as paths:
-            for path in paths:
-                path.write_text(text)
+        with atomic_set([tmp_path / "a", tmp_path / "b"], overwrite=True) as temporaries:
+            for temporary in temporaries:
+                temporary.write_text(text)
 
     write_set("old")
     seen, rename = [], os.replace
     monkeypatch.setattr(os, "replace", lambda *names: (seen.append(contents()), rename(*names)))
     write_set("new")
     assert [*seen, contents()] == [[None, "old"], [None, "new"], ["new", "new"]]
-    with pytest.raises(RuntimeError), atomic_set(tmp_path, ("a", "b")) as paths:
-        paths[0].write_text("half")
+    with pytest.raises(RuntimeError), atomic_set([tmp_path / "a", tmp_path / "b"], overwrite=True) as files:
+        files[0].write_text("half")
         raise RuntimeError
+    fill_up(monkeypatch, 2)
+    with pytest.raises(PixelClusterError, match=r"/b: cannot be written \(No space left"):
+        write_set("newer")
     assert contents() == ["new", "new"]
     assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_set_lies_in_any_folders(tmp_path: Path) -> None:
+    paths = [tmp_path / "maps" / "a", tmp_path / "polygons" / "a"]
+    for path in paths:
+        path.parent.mkdir()
+    with atomic_set(paths) as temporaries:
+        for temporary, path in zip(temporaries, paths, strict=True):
+            assert temporary.parent == path.parent
+            temporary.write_text(str(path))
+    assert [path.read_text() for path in paths] == [str(path) for path in paths]
+
+
+def test_a_file_in_the_way_keeps_the_whole_set_away(tmp_path: Path) -> None:
+    paths = [tmp_path / "a", tmp_path / "b"]
+    paths[1].write_text("old")
+    with pytest.raises(PixelClusterError, match=r"/b: exists already"), atomic_set(paths):
+        pytest.fail("must refuse before the work")
+    assert list(tmp_path.iterdir()) == [paths[1]]
+    paths[1].unlink()
+    with pytest.raises(PixelClusterError, match=r"/a: exists already"), atomic_set(paths):
+        paths[0].write_text("theirs")  # meanwhile
+    assert list(tmp_path.iterdir()) == [paths[0]]
+    assert paths[0].read_text() == "theirs"
 
 
 def test_existing_files_and_dangling_links_are_kept(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pixelcluster.io.read import list_images
 from pixelcluster.render.convert import convert
 from pixelcluster.render.palette import categorical
 from pixelcluster.render.palette_file import read_palette
+from tests.disks import contents, fill_up
 
 LIMIT = {"max_pixels": 10**6}
 
@@ -50,6 +51,42 @@ def test_coco_is_read_back_by_pycocotools(maps, tmp_path: Path, capsys) -> None:
             x, _, width, height = annotation["bbox"]
             assert (x, x + width) == (mask.any(0).argmax(), 17 - mask.any(0)[::-1].argmax())
             assert height <= 13
+
+
+def test_coco_wants_one_name_an_id(maps, tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
+    folder, labels = maps
+    encode_label_map(folder / "c_labels.png", labels, categorical(3), "png", names=("", "road", "x"))
+    (written,), _ = convert([folder], tmp_path / "out", "coco", **LIMIT)  # names of one map serve all
+    categories = json.loads(written.read_text())["categories"]
+    assert [entry["name"] for entry in categories[:3]] == ["sky", "road", "x"]
+    encode_label_map(folder / "d_labels.png", labels, categorical(3), "png", names=("street", "", ""))
+    with pytest.raises(PixelClusterError) as caught:
+        convert([folder], tmp_path / "none", "coco", **LIMIT)
+    assert str(caught.value) == (
+        "d_labels.png: calls cluster 0 'street', a_labels.png calls it 'sky', and COCO has one name an id; "
+        "export them apart, each with its own -o"
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def test_coco_holds_a_map_reached_twice_once(maps, tmp_path: Path) -> None:
+    pytest.importorskip("pycocotools")
+    folder, _ = maps
+    (written,), _ = convert([folder, folder / "a_labels.png"], tmp_path / "out", "coco", **LIMIT)
+    assert len(json.loads(written.read_text())["images"]) == 2
+
+
+def test_a_full_disk_leaves_the_old_masks(maps, tmp_path: Path, monkeypatch) -> None:
+    folder, labels = maps
+    one = [folder / "a_labels.png"]
+    written, _ = convert(one, tmp_path / "out", "masks", **LIMIT)
+    before = contents(written)
+    encode_label_map(one[0], 2 - labels, categorical(3), "png", names=("sky", "", "x"))
+    fill_up(monkeypatch, 2)
+    _, (failure,) = convert(one, tmp_path / "out", "masks", overwrite=True, **LIMIT)
+    assert "No space left" in failure
+    assert contents(written) == before
 
 
 def test_masks_are_one_file_a_cluster(maps, tmp_path: Path) -> None:

@@ -41,6 +41,20 @@ def test_opacity_one_is_flat_colour_and_zero_is_the_picture(quadrants: np.ndarra
     )
 
 
+def test_half_opacity_in_closed_form() -> None:
+    """Half of the picture's light, of which 0.35 is grey, and half of the tint; a fifth of that on a line."""
+    image = np.full((1, 3, 3), (0.8, 0.4, 0.2), np.float32)
+    colours = np.array([[200, 100, 0], [0, 0, 0]], np.uint8)
+    grey = 0.299 * 0.8 + 0.587 * 0.4 + 0.114 * 0.2
+    tinted = [
+        127.5 * (0.65 * own + 0.35 * grey) + 0.5 * colour
+        for own, colour in ((0.8, 200), (0.4, 100), (0.2, 0))
+    ]
+    line = [0.2 * level + 0.8 * 255 for level in tinted]
+    picture = np.asarray(overlay(image, np.array([[0, 0, 1]]), colours))
+    assert picture[0, :2].tolist() == [[round(level) for level in tinted], [round(level) for level in line]]
+
+
 @pytest.mark.parametrize("size", [(1, 1), (1, 5000), (5000, 1), (321, 481)])
 def test_a_legend_fits_any_picture(size: tuple[int, int]) -> None:
     picture = Image.new("RGB", (size[1], size[0]), (9, 9, 9))

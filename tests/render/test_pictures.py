@@ -67,6 +67,33 @@ def test_a_folder_goes_on_past_bad_maps(label_map: Path, tmp_path: Path) -> None
     assert export_pictures([label_map], tmp_path / "out", Look(), overwrite=True)[1] == []
 
 
+def test_maps_of_one_bare_name_get_names_apart(label_map: Path, tmp_path: Path) -> None:
+    bare = label_map.with_name("cat.png")
+    encode_label_map(bare, 2 - IDS, categorical(3), "png")
+    for inputs in ([label_map, bare], [bare, label_map]):
+        written, failures = export_pictures(inputs, tmp_path / "out", Look(), overwrite=True)
+        assert [path.name for path in written] == ["cat_png-1_colour.png", "cat_png-2_colour.png"]
+        assert failures == []
+        for path, source in zip(written, inputs, strict=True):
+            with Image.open(path) as picture:
+                np.testing.assert_array_equal(np.asarray(picture), np.asarray(colourise(source, Look())))
+
+
+def test_a_map_reached_twice_is_drawn_once(label_map: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(label_map, label_map.with_name("dog_labels.png"))
+    inputs = [Path("maps/dog_labels.png"), label_map.parent, Path("maps"), label_map]
+    written, failures = export_pictures(inputs, tmp_path / "out", Look())
+    assert sorted(path.name for path in written) == ["cat_colour.png", "dog_colour.png"]
+    assert failures == []
+
+
+def test_names_of_nothing_but_the_ending_are_kept(label_map: Path, tmp_path: Path) -> None:
+    only = label_map.rename(label_map.with_name("_labels.png"))
+    (written,), _ = export_pictures([only], tmp_path / "out", Look())
+    assert written.name == "_labels_colour.png"
+
+
 def test_pictures_are_found_where_segment_found_them(tmp_path: Path) -> None:
     out, nest = tmp_path / "out", tmp_path / "nest"
     for name in ("dog_png", "dog_jpg", "sub/cat", "sub/a_b"):

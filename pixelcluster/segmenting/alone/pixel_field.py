@@ -12,6 +12,7 @@ are visited in strips, so memory is bounded and time is linear in pixels.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,13 +98,12 @@ def label_probabilities(labels: Labels, channels: Channels, heads: Heads) -> Flo
     for start, stop in _strips(height, width):
         low, high = max(0, start - 1), min(height, stop + 1)
         pixels = channels(low, high)
-        padded = _pad_labels(labels[low:high])
-        weights = _pair_weights(pixels)
+        padded = _pad(labels[low:high], -1)
         row, column = (g.ravel() for g in np.mgrid[start - low : stop - low, :width])
         score = log_unary(pixels[row, column], row + low, column, heads, labels.shape)
-        for (dy, dx), weight in zip(_OFFSETS, weights, strict=True):
+        for (dy, dx), weight in zip(_OFFSETS, _pair_weights(_pad(pixels, np.inf), row, column), strict=True):
             neighbour = padded[row + 1 + dy, column + 1 + dx]
-            score += POTTS * weight[row, column][:, None] * (neighbour[:, None] == clusters)
+            score += POTTS * weight[:, None] * (neighbour[:, None] == clusters)
         score -= score.max(1, keepdims=True)
         np.exp(score, out=score)
         score /= score.sum(1, keepdims=True)
@@ -120,45 +120,41 @@ def _sweep_block(
     shape: tuple[int, int],
 ) -> None:
     """Sweep the movable pixels of a block in place."""
-    weights = _pair_weights(pixels)
-    padded = _pad_labels(block)
-    classes = []
-    for parity in range(4):
-        chosen = movable.copy()
-        chosen[1 - parity // 2 :: 2] = False
-        chosen[:, 1 - parity % 2 :: 2] = False
-        row, column = np.nonzero(chosen)
-        unary = log_unary(pixels[row, column], row + first_row, column, heads, shape)
-        pair = np.stack([POTTS * weight[row, column] for weight in weights])
-        classes.append((row, column, unary, pair))
+    labels, colours = _pad(block, -1), _pad(pixels, np.inf)
     for _ in range(SWEEPS):
-        for row, column, unary, pair in classes:
-            around = np.stack([padded[row + 1 + dy, column + 1 + dx] for dy, dx in _OFFSETS])
+        for parity in range(4):
+            # A label no neighbour has pays the whole Potts cost: amid its own label a pixel has no other choice.
+            undecided = movable & _near_frontier(labels[1:-1, 1:-1], 1)
+            top, left = divmod(parity, 2)
+            row, column = np.nonzero(undecided[top::2, left::2])
+            row, column = 2 * row + top, 2 * column + left
+            unary = log_unary(pixels[row, column], row + first_row, column, heads, shape)
+            pair = POTTS * _pair_weights(colours, row, column)
+            around = np.stack([labels[row + 1 + dy, column + 1 + dx] for dy, dx in _OFFSETS])
             index = np.arange(len(row))
-            best = padded[row + 1, column + 1]
+            best = labels[row + 1, column + 1]
             best_score = unary[index, best] + (pair * (around == best)).sum(0)
-            # A label no neighbour has pays the whole Potts cost: only the neighbours' labels are candidates.
             for candidate in around:
                 label = np.maximum(candidate, 0)
                 score = unary[index, label] + (pair * (around == candidate)).sum(0)
                 better = (candidate >= 0) & (score > best_score)
                 best, best_score = np.where(better, candidate, best), np.where(better, score, best_score)
-            padded[row + 1, column + 1] = best
-    block[:] = padded[1:-1, 1:-1]
+            labels[row + 1, column + 1] = best
+    block[:] = labels[1:-1, 1:-1]
 
 
-def _pair_weights(pixels: Float) -> list[Float]:
-    """w_pq of each offset, (h, w) each; neighbours outside the block weigh nothing."""
-    height, width, _ = pixels.shape
-    result = []
-    for dy, dx in _OFFSETS:
-        weight = np.zeros((height, width), dtype=np.float32)
-        here = (slice(max(0, -dy), height - max(0, dy)), slice(max(0, -dx), width - max(0, dx)))
-        there = (slice(max(0, dy), height - max(0, -dy)), slice(max(0, dx), width - max(0, -dx)))
-        square = ((pixels[here] - pixels[there]) ** 2).sum(-1)
-        weight[here] = np.exp(square * (-0.5 / CONTRAST**2)) / np.float32(np.hypot(dy, dx))
-        result.append(weight)
-    return result
+def _pair_weights(padded: Float, row: Int, column: Int) -> Float:
+    """w_pq of n pixels p and their neighbours q, (8, n), of pixels (1 + h + 1, 1 + w + 1, 3).
+
+    The rim around the pixels is infinite, so that what lies outside weighs nothing.
+    """
+    here = padded[row + 1, column + 1]
+    weights = np.empty((len(_OFFSETS), len(row)), np.float32)
+    for weight, (dy, dx) in zip(weights, _OFFSETS, strict=True):
+        difference = padded[row + 1 + dy, column + 1 + dx] - here
+        square = np.einsum("nc,nc->n", difference, difference)
+        weight[:] = np.exp(square * np.float32(-0.5 / CONTRAST**2)) / np.float32(np.hypot(dy, dx))
+    return weights
 
 
 def _near_frontier(labels: Labels, reach: int) -> NDArray[np.bool_]:
@@ -169,8 +165,9 @@ def _near_frontier(labels: Labels, reach: int) -> NDArray[np.bool_]:
     return near
 
 
-def _pad_labels(labels: Labels) -> Labels:
-    return np.pad(labels, 1, constant_values=-1)
+def _pad(values: NDArray[Any], rim: float) -> NDArray[Any]:
+    """Put a rim of one pixel around (h, w[, C])."""
+    return np.pad(values, ((1, 1), (1, 1), (0, 0))[: values.ndim], constant_values=rim)
 
 
 def _strips(height: int, width: int, at_least: int = 1) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.errors import show_path
+from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.label_map import png_note
 from pixelcluster.io.label_raster import BLOCK, create_label_raster
 from pixelcluster.io.polygons import PolygonOptions, write_polygons
 from pixelcluster.io.raster import Raster, explained
 from pixelcluster.io.windows import Bool, Float
-from pixelcluster.io.write import atomic_write
+from pixelcluster.io.write import atomic_set
 from pixelcluster.render.overlay import overlay, swatches, with_legend
 from pixelcluster.render.palette import categorical
 from pixelcluster.segmenting.rasters.tally import Tally
@@ -72,14 +71,15 @@ def write_raster_outputs(
 
     Returns:
         One row a cluster; shares are of the valid pixels.
+
+    Raises:
+        PixelClusterError: no valid pixel, or the files cannot be written.
     """
     n_clusters = len(labels.names)
     palette = categorical(n_clusters)
     thumbnail, tally, done = _Thumbnail(raster, n_clusters), Tally(n_clusters), 0
-    with ExitStack() as stack:
-        temporary = {
-            role: stack.enter_context(atomic_write(path, overwrite=overwrite)) for role, path in files.items()
-        }
+    with atomic_set(list(files.values()), overwrite=overwrite) as temporaries:
+        temporary = dict(zip(files, temporaries, strict=True))
         unwritten = explained(
             f"{show_path(files['labels'])}: cannot be written", "free the disk, or choose another with -o"
         )
@@ -94,6 +94,8 @@ def write_raster_outputs(
                 shown = raster.display(values)
                 thumbnail.add(top, left, window, shown, valid)
                 tally.add(window[valid], shown[valid])
+        if not tally.pixels.any():
+            raise PixelClusterError(f"{raster.name}: holds no valid pixel; check its nodata value and mask")
         if "overlay" in files:
             picture = thumbnail.draw(palette, tally.shares(), labels.names)
             picture.save(temporary["overlay"], "PNG", pnginfo=png_note("overlay of clusters"))

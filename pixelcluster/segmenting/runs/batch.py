@@ -6,7 +6,6 @@ import os
 import time
 import warnings
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_pat
 from pixelcluster.io.label_map import label_format, png_note
 from pixelcluster.io.naming import refuse_replacing_inputs
 from pixelcluster.io.soft_maps import encode_entropy, encode_probabilities
-from pixelcluster.io.write import atomic_write, check_writable, make_folder
+from pixelcluster.io.write import atomic_set, check_writable, make_folder
 from pixelcluster.segmenting.runs.jobs import Job, Outcome, Outputs
 from pixelcluster.segmenting.runs.selection import is_finished
 from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
@@ -140,12 +139,10 @@ def _run_in_parts(
 
 def _write(result: Segmentation, job: Job, outputs: Outputs) -> None:
     make_folder(job.files["labels"].parent)
-    # All temporaries are written before the first gets its name: an image has all of its files or none.
-    with ExitStack() as stack:
-        for role, path in job.files.items():
-            temporary = stack.enter_context(atomic_write(path, overwrite=outputs.overwrite))
+    with atomic_set(list(job.files.values()), overwrite=outputs.overwrite) as temporaries:
+        for role, temporary in zip(job.files, temporaries, strict=True):
             if role == "labels":
-                result.encode(temporary, label_format(path))
+                result.encode(temporary, label_format(job.files[role]))
             elif role == "overlay":
                 # Level 3 takes half the time of the default 6 for a fifth more bytes.
                 note = png_note("overlay of clusters")

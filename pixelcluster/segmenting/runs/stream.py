@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -46,8 +46,8 @@ class Source:
     def jobs(self) -> Iterator[Job | Outcome]:
         """Yield the jobs of this shard, and an outcome for each input that gives none.
 
-        What is listed twice, or given beside the lists, is done once: of each listed path and of its
-        outputs' name 64 bits are remembered.
+        What is listed twice, or given beside the lists, is done once, and of several whose outputs would meet
+        the first: of each path and of its outputs' name 64 bits are remembered.
 
         Raises:
             PixelClusterError: a manifest or a list of outputs that makes no sense.
@@ -57,7 +57,7 @@ class Source:
         found, failed = plan_jobs(plain, self.output, self.outputs, max_pixels=self.max_pixels)
         yield from failed
         yield from take_shard(found, number, count) if self.shard else found
-        listed = self._listed(job.source for job in found)
+        listed = self._listed(found)
         for where, place, is_taken in islice(listed, number - 1, None, count):
             try:
                 if is_taken:
@@ -68,17 +68,18 @@ class Source:
             except PixelClusterError as error:
                 yield Outcome(place.source, error=f"{where}{error}")
 
-    def _listed(self, given: Iterable[Path]) -> Iterator[tuple[str, Place, bool]]:
+    def _listed(self, found: Sequence[Job]) -> Iterator[tuple[str, Place, bool]]:
         """Yield where each image of the manifests is named and goes, once, and whether another goes there."""
-        known = {path_number(os.path.abspath(path)) for path in given}
-        taken: set[int] = set()
+        known = {path_number(os.path.abspath(job.source)) for job in found}
+        # Without the suffix, which differs between a picture's label map and a raster's.
+        taken = {path_number(str(job.files["labels"].with_suffix(""))) for job in found}
         for manifest in filter(is_manifest, self.inputs):
             for line, path in read_manifest(manifest):
                 number = path_number(os.path.abspath(path))
                 if number not in known:
                     known.add(number)
                     place = place_listed(path, self.output)
-                    goal = path_number(str(place.file("")))
+                    goal = path_number(str(place.file("_labels")))
                     yield f"{show_path(manifest)}, line {line}: ", place, goal in taken
                     taken.add(goal)
 

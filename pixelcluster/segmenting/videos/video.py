@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,9 +22,9 @@ from torch import Tensor
 from pixelcluster.errors import PixelClusterWarning
 from pixelcluster.io.read import read_image
 from pixelcluster.io.video import Frame, Video
-from pixelcluster.io.video_write import label_video, picture_video
+from pixelcluster.io.video_write import Write, label_video, picture_video
 from pixelcluster.io.windows import Float
-from pixelcluster.io.write import atomic_write
+from pixelcluster.io.write import atomic_set
 from pixelcluster.render.overlay import overlay
 from pixelcluster.render.palette import categorical
 from pixelcluster.segmenting.alone.pixel_field import Labels
@@ -174,23 +174,21 @@ def write_video_outputs(
     """
     names = labels.names
     palette, tally = categorical(len(names)), Tally(len(names))
-    with ExitStack() as stack:
-        temporary = {
-            role: stack.enter_context(atomic_write(path, overwrite=overwrite)) for role, path in files.items()
-        }
-        target = files["labels"]
-        write_labels = stack.enter_context(label_video(temporary["labels"], target, video, palette, names))
-        write_picture = None
+    with atomic_set(list(files.values()), overwrite=overwrite) as temporaries:
+        temporary = dict(zip(files, temporaries, strict=True))
+        label = label_video(temporary["labels"], files["labels"], video, palette, names)
+        picture: AbstractContextManager[Write | None] = nullcontext()
         if "overlay" in files:
-            write_picture = stack.enter_context(picture_video(temporary["overlay"], files["overlay"], video))
-        for number, frame in enumerate(labels.frames):
-            image = read_image(frame.image)
-            write_labels(frame.labels, frame.time)
-            if write_picture is not None:
-                write_picture(np.asarray(overlay(image, frame.labels, palette)), frame.time)
-            tally.add(frame.labels.ravel(), image.reshape(-1, 3))
-            if look is not None and number == 0:
-                look(image, frame.labels, palette)
-            if labels.n_frames:
-                share_done(min(1.0, (number + 1) / labels.n_frames))
+            picture = picture_video(temporary["overlay"], files["overlay"], video)
+        with label as write_labels, picture as write_picture:
+            for number, frame in enumerate(labels.frames):
+                image = read_image(frame.image)
+                write_labels(frame.labels, frame.time)
+                if write_picture is not None:
+                    write_picture(np.asarray(overlay(image, frame.labels, palette)), frame.time)
+                tally.add(frame.labels.ravel(), image.reshape(-1, 3))
+                if look is not None and number == 0:
+                    look(image, frame.labels, palette)
+                if labels.n_frames:
+                    share_done(min(1.0, (number + 1) / labels.n_frames))
     return tally.rows(names)

@@ -16,6 +16,7 @@ from pixelcluster.segmenting.rasters.outputs import write_raster_outputs
 from pixelcluster.segmenting.rasters.raster import label_alone, label_with_model
 from pixelcluster.segmenting.reader import Reader
 from pixelcluster.training.run import fit_model
+from tests.disks import contents, fill_up
 from tests.rasters import planted, write_scene
 from tests.segmenting.test_predict import Half
 from tests.synthetic import settings, textures
@@ -184,6 +185,36 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, monkeypatch) -> No
                 labels = label_alone(raster, 3, seed=0)
                 write_raster_outputs(raster, labels, files, PolygonOptions(), overwrite=False)
         assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
+
+
+def test_a_disk_full_at_the_end_leaves_the_old_set(tmp_path, monkeypatch) -> None:
+    write_scene(tmp_path / "s.tif", planted(90, 90))
+    (tmp_path / "polygons").mkdir()
+    paths = [tmp_path / "l.tif", tmp_path / "o.png", tmp_path / "polygons" / "p.geojson"]
+    files = dict(zip(("labels", "overlay", "polygons"), paths, strict=True))
+
+    def write(k: int) -> None:
+        labels = label_alone(raster, k, seed=0)
+        write_raster_outputs(raster, labels, files, PolygonOptions(), overwrite=True)
+
+    with open_raster(tmp_path / "s.tif") as raster:
+        write(2)
+        before = contents(paths)
+        fill_up(monkeypatch, 3)
+        with pytest.raises(PixelClusterError, match="No space left"):
+            write(4)
+    assert contents(paths) == before
+
+
+@pytest.mark.parametrize("overlay", [True, False])
+def test_a_raster_without_data_is_refused(tmp_path, model, overlay: bool) -> None:
+    grey_raster(tmp_path / "s.tif", np.full((40, 40, 3), -1 / 254), nodata=0)
+    files = {"labels": tmp_path / "l.tif"} | ({"overlay": tmp_path / "o.png"} if overlay else {})
+    with open_raster(tmp_path / "s.tif", colours_only=True) as raster:
+        labels = label_with_model(raster, Reader(model, "exact", 0, CPU))
+        with pytest.raises(PixelClusterError, match="holds no valid pixel; check its nodata value and mask"):
+            write_raster_outputs(raster, labels, files, PolygonOptions(), overwrite=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
 
 
 def test_the_overlay_of_a_large_scene_is_small(tmp_path, monkeypatch) -> None:

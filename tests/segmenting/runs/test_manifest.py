@@ -263,6 +263,25 @@ def test_outputs_that_would_meet_are_refused(photo: Callable[..., Path], tmp_pat
 
 
 @pytest.mark.usefixtures("fake_single")
+@pytest.mark.parametrize("option", ["--overwrite", "--skip-existing"])
+def test_outputs_that_would_meet_those_of_a_folder_are_refused(
+    photo: Callable[..., Path], tmp_path: Path, monkeypatch, option: str
+) -> None:
+    """x.jpg and x.png of the folder keep their suffix, as x.jpg of the list does."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos/x.jpg", "photos/x.png", "x.jpg"):
+        photo(name)
+    (tmp_path / "l.txt").write_text("x.jpg\n")
+    for _ in range(2):
+        result = run("photos", "l.txt", "-o", "out", "--json", option)
+        assert result.exit_code == 1
+        entries = {entry["input"]: entry for entry in json.loads(result.stdout)}
+        assert "its outputs are named as another's" in entries["x.jpg"]["error"]
+        assert all("error" not in entries.get(f"photos/x.{end}", {}) for end in ("jpg", "png"))
+    assert len(list((tmp_path / "out").glob("*_labels.png"))) == 2
+
+
+@pytest.mark.usefixtures("fake_single")
 def test_an_error_names_the_line_of_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("\n\nhi\n")
     result = run(tmp_path / "notes.txt", "-o", tmp_path / "out")

@@ -25,6 +25,7 @@ from pixelcluster.segmenting.videos.video import (
     write_video_outputs,
 )
 from pixelcluster.training.run import fit_model
+from tests.disks import contents, fill_up
 from tests.synthetic import settings
 from tests.videos import write_video
 
@@ -120,6 +121,25 @@ def test_nothing_is_left_when_a_frame_is_damaged(tmp_path) -> None:
     with open_video(tmp_path / "v.mp4") as video, pytest.raises(PixelClusterError, match="damaged"):
         write_video_outputs(video, VideoLabels(("",) * 4, 3, damaged()), files, overwrite=False)
     assert [path.name for path in tmp_path.iterdir()] == ["v.mp4"]
+
+
+def test_a_disk_full_at_the_end_leaves_the_old_set(tmp_path, monkeypatch) -> None:
+    frames, _ = planted_clip(3, 32, 48)
+    write_video(tmp_path / "v.mp4", [frame.image for frame in frames])
+    paths = [tmp_path / "l.mkv", tmp_path / "o.mp4"]
+    files = dict(zip(("labels", "overlay"), paths, strict=True))
+
+    def write(k: int) -> None:
+        labels = VideoLabels(("",) * k, 3, label_alone(mixture(frames, k), frames))
+        write_video_outputs(video, labels, files, overwrite=True)
+
+    with open_video(tmp_path / "v.mp4") as video:
+        write(2)
+        before = contents(paths)
+        fill_up(monkeypatch, 2)
+        with pytest.raises(PixelClusterError, match="No space left"):
+            write(4)
+    assert contents(paths) == before
 
 
 @pytest.fixture(scope="module")
