@@ -95,8 +95,8 @@ def guide_clusters(
     for atom in np.flatnonzero(marked >= 0):
         of_atom[atom] = home[int(marked[atom])]
     if n_clusters is not None:
-        without_atom = len(np.setdiff1d(np.arange(len(classes)), marked))
-        _dissolve(statistics, of_atom, won, n_clusters - without_atom)
+        with_atom = np.intersect1d(np.arange(len(classes)), won[of_atom])
+        _dissolve(statistics, of_atom, won, n_clusters - len(classes) + len(with_atom))
     result = of_atom[atoms]
     result[marks >= 0] = [home[int(c)] for c in np.searchsorted(classes, marks[marks >= 0])]
     kept, compact = np.unique(result, return_inverse=True)

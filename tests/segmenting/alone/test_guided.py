@@ -5,7 +5,8 @@ import pytest
 
 from pixelcluster import segment
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.alone.guided import marks_on_grid
+from pixelcluster.segmenting.alone.evidence import Evidence, image_evidence
+from pixelcluster.segmenting.alone.guided import guide_clusters, marks_on_grid
 from pixelcluster.segmenting.alone.hierarchy import merge_regions
 from pixelcluster.segmenting.alone.single import segment_image
 from tests.segmenting.conftest import strokes
@@ -88,6 +89,31 @@ def test_a_class_of_one_pixel_is_kept(dot: int, k: int | None) -> None:
     assert result.probabilities is not None
     assert result.probabilities.shape[0] == result.n_clusters == 4
     assert result.probabilities[dot, 420, 300] == 1
+
+
+def stripes() -> tuple[Evidence, np.ndarray]:
+    """Four stripes of one colour each, 12 x 16, and their ids as basins."""
+    atoms = np.repeat(np.arange(4), 4)[None].repeat(12, 0)
+    image = np.array([[0.2, 0.3, 0.7], [0.8, 0.5, 0.1], [0.1, 0.6, 0.2], [0.9, 0.9, 0.9]], np.float32)[atoms]
+    return image_evidence(image)[0], atoms
+
+
+def test_a_class_that_wins_no_basin_counts_among_the_clusters() -> None:
+    evidence, atoms = stripes()
+    marks = np.full(atoms.shape, -1, np.int32)
+    marks[0, :4] = [5, 5, 5, 7]
+    marks[0, 4:6] = 9
+    _, names = guide_clusters(atoms, atoms, marks, np.array([5, 7, 9]), evidence, 3)
+    assert sorted(names.tolist()) == [5, 7, 9]
+
+
+def test_a_class_may_win_a_cluster_and_none_of_its_basins() -> None:
+    evidence, atoms = stripes()
+    marks = np.full(atoms.shape, -1, np.int32)
+    for c in (1, 2, 3):  # outnumbers class 0 in its own stripe, but not in all four
+        marks[0, 4 * c : 4 * c + 3] = [c, c, 0]
+    clusters, names = guide_clusters(np.zeros_like(atoms), atoms, marks, np.arange(4), evidence, 4)
+    np.testing.assert_array_equal(names[clusters[1]], atoms[1])
 
 
 def test_cells_take_the_class_most_pixels_name() -> None:
