@@ -84,7 +84,8 @@ def _refuse_another_name(cluster: int, first: LabelledFile, file: LabelledFile) 
     if new != old:
         raise PixelClusterError(
             f"{show_path(file.file_name)}: calls cluster {cluster} {new!r}, "
-            f"{show_path(first.file_name)} calls it {old!r}, and COCO has one name an id; export them apart, each with its own -o"
+            f"{show_path(first.file_name)} calls it {old!r}, and COCO has one name an id; "
+            "export them apart, each with its own -o"
         )
 
 

@@ -58,6 +58,15 @@ def test_a_set_of_files_changes_as_a_whole(tmp_path: Path, monkeypatch: pytest.M
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_file_alone_is_never_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target, rename, seen = tmp_path / "a", os.replace, []
+    target.write_text("old")
+    monkeypatch.setattr(os, "replace", lambda *names: (seen.append(target.read_text()), rename(*names)))
+    with atomic_write(target, overwrite=True) as temporary:
+        temporary.write_text("new")
+    assert [*seen, target.read_text()] == ["old", "new"]
+
+
 def test_a_set_lies_in_any_folders(tmp_path: Path) -> None:
     paths = [tmp_path / "maps" / "a", tmp_path / "polygons" / "a"]
     for path in paths:
