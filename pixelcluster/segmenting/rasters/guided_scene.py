@@ -102,7 +102,7 @@ def _votes(scene: Scene, channels: Tensor) -> NDArray[np.int64]:
     best = log_evidence(scene, channels[:, None])[..., 0].argmax(0)
     limit = chi2.ppf(_EXPLAINED, channels.shape[-1])
     votes = np.zeros(len(scene.mean), np.int64)
-    for i in best.unique().tolist():
+    for i in np.unique(best.numpy()).tolist():
         nearest = channels[best == i]
         distance = ((nearest - scene.mean[i]) @ scene.whitener[i]).square().sum(-1)
         votes[i] = len(nearest) if distance.median() <= limit else 0
