@@ -1,4 +1,4 @@
-"""How many colours an image has: no more clusters can be told apart."""
+"""The colours of an image: no more clusters can be told apart, and a drawing of few is its own label map."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _BAND = 1_000_000
+_ALIKE = 0.75
+_SMALL = 64 * 64
 
 
 def count_colours(image: NDArray[np.float32], *, at_least: int) -> int:
@@ -27,6 +29,38 @@ def count_colours(image: NDArray[np.float32], *, at_least: int) -> int:
             break
         known = np.union1d(known, _pixel_keys(keys[start : start + _BAND]))
     return len(known)
+
+
+def label_colours(image: NDArray[np.float32], *, at_most: int) -> NDArray[np.int32] | None:
+    """Give each colour an id.
+
+    Args:
+        image: (H, W, 3).
+        at_most: colours.
+
+    Returns:
+        (H, W) ids from 0, or None where there are more colours.
+    """
+    if count_colours(image, at_least=at_most + 1) > at_most:
+        return None
+    pixels = image.reshape(-1, 3)
+    bands = [_pixel_keys(pixels[start : start + _BAND]) for start in range(0, len(pixels), _BAND)]
+    known = np.unique(np.concatenate([np.unique(band) for band in bands]))
+    ids = np.concatenate([np.searchsorted(known, band).astype(np.int32) for band in bands])
+    return ids.reshape(image.shape[:2])
+
+
+def is_drawn(labels: NDArray[np.int32]) -> bool:
+    """Whether a map of few colours (H, W) shows a drawing: most neighbours are equal, unlike in a dither.
+
+    In all but small pictures every colour must fill some place, unlike the blends along soft edges.
+    """
+    across, down = labels[:, 1:] == labels[:, :-1], labels[1:] == labels[:-1]
+    if across.sum() + down.sum() < _ALIKE * (across.size + down.size):
+        return False
+    amid = across[1:-1, 1:] & across[1:-1, :-1] & down[1:, 1:-1] & down[:-1, 1:-1]
+    filled = np.unique(labels[1:-1, 1:-1][amid])
+    return labels.size <= _SMALL or len(filled) == int(labels.max()) + 1
 
 
 def _pixel_keys(pixels: NDArray[np.float32]) -> NDArray[np.uint64]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -34,6 +35,9 @@ CUES = (
     (2, 2.5, False, 0.445), (2, 5.0, False, 0.356), (2, 5.0, True, 0.356),
     (3, 5.0, False, 0.267), (3, 5.0, True, 0.712),
 )  # fmt: skip
+TEXTURE_FADES = 1.6
+"""Strength at which a cell's texture no longer counts: it is that of the boundary, not of either side."""
+_LEAST_TEXTURE = 0.05
 _LEVELS = 1024.0  # strengths are rounded to this: differences below it are noise, and plateaus stay flat
 
 
@@ -136,6 +140,17 @@ def watershed_atoms(strength: Float, *, max_atoms: int = MAX_ATOMS) -> NDArray[n
         sigma *= 1.5
         blurred = cv2.GaussianBlur(strength, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
         relief = _rounded(blurred.astype(np.float32, copy=False))
+
+
+def find_basins(evidence: Evidence) -> tuple[Evidence, Float, NDArray[np.intp]]:
+    """Return the evidence with its texture faded where boundaries are, boundary strength (h, w), and basins.
+
+    In a thing that is narrower than the filters all texture is that of its edges, and turns as they turn.
+    """
+    strength = boundary_strength(evidence)
+    counts = (1 - strength / np.float32(TEXTURE_FADES)).clip(_LEAST_TEXTURE, 1)
+    faded = replace(evidence, texture_codes=evidence.texture_codes * counts)
+    return faded, strength, watershed_atoms(strength)
 
 
 def region_graph(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.segmenting.alone.boundaries import boundary_strength, watershed_atoms
+from pixelcluster.segmenting.alone.boundaries import find_basins
 from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence
 from pixelcluster.segmenting.alone.guided import Marks, count_votes, loss_to_own, marks_on_grid, union
 from pixelcluster.segmenting.alone.heads import fit_heads
@@ -35,7 +35,7 @@ def correct_image(image: Float, before: Marks, marks: Marks, *, watch: Watch | N
     evidence, project = image_evidence(image)
     coarse = at_centres(before, evidence.shape)
     tell(Glimpse("boundaries", 0.3, coarse))
-    atoms = watershed_atoms(boundary_strength(evidence))
+    evidence, _, atoms = find_basins(evidence)
     moved = moved_cells(coarse, atoms, marks_on_grid(marks, evidence.shape), evidence)
     height, width = before.shape
     moved_pixels = grow_to_pixels(moved, height, width)

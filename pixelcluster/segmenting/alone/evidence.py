@@ -40,7 +40,7 @@ class Evidence:
     Attributes:
         channels: (h, w, 3) float32, Lab or three whitened components of Lab-like spread.
         channel_codes: three soft codes, each (n_bins, h, w) float32, summing to 1 over bins.
-        texture_codes: (n_textons, h, w) float32, summing to 1.
+        texture_codes: (n_textons, h, w) float32, summing to what the cell's texture counts, 1 at most.
         weight: (h, w) in [0, 1], the share of each cell that counts; None: all of every cell.
     """
 

@@ -23,10 +23,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.segmenting.alone.evidence import Evidence
+from pixelcluster.segmenting.alone.evidence import N_BINS, Evidence
 
 Int = NDArray[np.intp]
 Double = NDArray[np.float64]
+Graph = tuple[Int, Int, Double, Double]  # first, second, length and total strength of pairs that touch
 
 TEMPERING = 0.1  # exponent p: cells are far from independent evidence
 REFERENCE_SIZE = 500.0  # cells n_0 at which tempering is 1
@@ -37,6 +38,7 @@ SMALL = 100.0  # cells below which evidence fades: slivers along soft edges do n
 CLUSTER_COST, COUNT_SLOPE, TYPICAL_COUNT = 1.05, 0.15, 10.0
 FIELD_UNIT = 100.0  # cells
 _TRACE = 1e-6  # weight
+_COLOURS = 3 * N_BINS  # columns of the codes that are colour; the others are texture
 _FIELD_RIDGE = 1e-4  # prior variance of positions, keeps loadings of thin regions finite
 
 
@@ -46,7 +48,8 @@ class Statistics:
 
     Attributes:
         size: (n,) cells.
-        codes: (n, A) soft codes of channels and texture, each times its weight in the loss.
+        codes: (n, A) soft codes of channels and texture, each times its weight in the loss; texture times
+            what it counts besides.
         moments: (n, 17) sums of 3 channels, z (2), z z' (3), squared channels (3), channels x z (6).
         residual: (n,) sum of squared residuals of the best affine head.
     """
@@ -67,6 +70,10 @@ class Merges:
 
     def cut(self, n_merges: int) -> Int:
         """Cluster of each atom after the first merges, (n_atoms,), ids 0..K-1."""
+        return np.unique(self._roots(n_merges), return_inverse=True)[1]
+
+    def _roots(self, n_merges: int) -> Int:
+        """Node each atom is in after the first merges, (n_atoms,)."""
         parent = np.arange(self.n_atoms + len(self.pairs))
         for m, (i, j) in enumerate(self.pairs[:n_merges]):
             parent[i] = parent[j] = self.n_atoms + m
@@ -75,7 +82,15 @@ class Merges:
             if np.array_equal(further, parent):
                 break
             parent = further
-        return np.unique(parent[: self.n_atoms], return_inverse=True)[1]
+        return parent[: self.n_atoms]
+
+    def then(self, n_merges: int, later: Merges) -> Merges:
+        """Return the first merges followed by those of a tree over the clusters they leave."""
+        nodes = np.concatenate([
+            np.unique(self._roots(n_merges)), self.n_atoms + n_merges + np.arange(len(later.pairs))
+        ])  # fmt: skip
+        pairs = [(int(nodes[i]), int(nodes[j])) for i, j in later.pairs]
+        return Merges(self.n_atoms, self.pairs[:n_merges] + pairs, self.costs[:n_merges] + later.costs)
 
 
 def description_length(n_clusters: int | Int) -> Double:
@@ -150,15 +165,23 @@ def likelihood_loss(one: Statistics, others: Statistics) -> Double:
         (n,) nonnegative.
     """
     mean, other_mean = one.codes / one.size[:, None], others.codes / others.size[:, None]
-    difference = mean - other_mean
     # weights are linear factors of both means, so they come out of (a - b)^2 / (a + b) unsquared
-    loss: Double = 0.5 * (difference * difference / (mean + other_mean + 1e-6)).sum(1)
+    loss = _chi_square(mean[:, :_COLOURS], other_mean[:, :_COLOURS])
+    texture, other_texture = mean[:, _COLOURS:], other_mean[:, _COLOURS:]
+    counts, other_counts = texture.sum(1, keepdims=True), other_texture.sum(1, keepdims=True)
+    apart = _chi_square(texture / counts, other_texture / other_counts)
+    loss += np.minimum(counts, other_counts)[:, 0] * apart
     both = one.size + others.size
     together = head_residual(one.moments + others.moments, both)
     # per cell of the harmonic size, so that the value does not depend on how unequal the two are
     increase = np.maximum(together - one.residual - others.residual, 0.0) * both / (one.size * others.size)
     loss += HEAD_WEIGHT * increase / (increase + 4 * NOISE**2)
     return loss
+
+
+def _chi_square(a: Double, b: Double) -> Double:
+    distance: Double = 0.5 * ((a - b) ** 2 / (a + b + 1e-6)).sum(1)
+    return distance
 
 
 def evidence_apart(strength: Double, loss: Double, size_a: Double, size_b: Double) -> Double:
@@ -171,7 +194,7 @@ def evidence_apart(strength: Double, loss: Double, size_a: Double, size_b: Doubl
     return tempered
 
 
-def merge_regions(statistics: Statistics, graph: tuple[Int, Int, Double, Double]) -> Merges:
+def merge_regions(statistics: Statistics, graph: Graph) -> Merges:
     """Join the pair of adjacent regions with the least evidence apart, until one is left.
 
     Args:

@@ -123,7 +123,7 @@ def _sweep_block(
     labels, colours = _pad(block, -1), _pad(pixels, np.inf)
     for _ in range(SWEEPS):
         for parity in range(4):
-            # A label no neighbour has pays the whole Potts cost: amid its own label a pixel has no other choice.
+            # A label no neighbour has pays the whole Potts cost: amid its own a pixel has no other choice.
             undecided = movable & _near_frontier(labels[1:-1, 1:-1], 1)
             top, left = divmod(parity, 2)
             row, column = np.nonzero(undecided[top::2, left::2])

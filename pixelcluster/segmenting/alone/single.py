@@ -16,13 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.alone.boundaries import boundary_strength, region_graph, watershed_atoms
+from pixelcluster.segmenting.alone.boundaries import find_basins, region_graph
 from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence, shrink
 from pixelcluster.segmenting.alone.guided import guide_clusters, marks_on_grid
 from pixelcluster.segmenting.alone.heads import Heads, fit_heads
 from pixelcluster.segmenting.alone.hierarchy import (
+    Graph,
     Int,
     Merges,
+    Statistics,
     best_number_of_merges,
     merge_regions,
     objective_trace,
@@ -35,13 +37,19 @@ from pixelcluster.segmenting.alone.pixel_field import (
     label_probabilities,
     map_labels,
 )
-from pixelcluster.segmenting.colours import count_colours
+from pixelcluster.segmenting.colours import count_colours, is_drawn, label_colours
 from pixelcluster.segmenting.watch import Glimpse, Watch
 
 Labels = NDArray[np.int32]
 
+_FEW = 12
+"""Colours: a drawing of no more is its own label map."""
 _MANY = 64
 """Colours: a picture with more is no drawing."""
+_OBJECTS = 200
+"""Regions from which on those that look alike are joined also where they do not touch."""
+_ALIKE = 0.035
+"""Loss below which they do."""
 _GLIMPSES = 24
 """Of the joining of regions."""
 
@@ -89,11 +97,13 @@ def segment_image(
         PixelClusterError: n_clusters below 1, or image and scribbles of shapes that do not fit.
     """
     _check(image, n_clusters, scribbles)
-    if n_clusters is not None and scribbles is None:
-        n_clusters = min(n_clusters, count_colours(image, at_least=n_clusters))
     tell = watch or (lambda glimpse: None)
     height, width = image.shape[:2]
 
+    if scribbles is None and valid is None and (colours := _drawn_colours(image, n_clusters)) is not None:
+        labels, _ = by_area(colours)
+        certain = np.eye(int(labels.max()) + 1, dtype=np.float32)[:, labels] if probabilities else None
+        return SingleResult(labels, certain, int(labels.max()) + 1)
     tell(Glimpse("evidence", 0.0))
     evidence, project = image_evidence(image)
     if valid is not None:
@@ -113,9 +123,7 @@ def segment_image(
         tell(Glimpse("pixels", 0.8 + 0.1 * share))
 
     if scribbles is not None:
-        labels, certain, n_ids = _guided(
-            found, scribbles, evidence, channels, n_clusters, probabilities, rows_done
-        )
+        labels, certain, n_ids = _guided(found, scribbles, channels, n_clusters, probabilities, rows_done)
         tell(Glimpse("done", 1.0))
         return SingleResult(labels, certain, n_ids)
     heads = fit_heads(clusters, region_statistics(clusters, evidence))
@@ -133,6 +141,12 @@ def segment_image(
     return SingleResult(labels, certain, int(labels.max()) + 1)
 
 
+def _drawn_colours(image: Float, n_clusters: int | None) -> Labels | None:
+    """Return the colours (H, W) of a drawing that has few, or no more than the clusters that are wanted."""
+    labels = label_colours(image, at_most=n_clusters or _FEW)
+    return labels if labels is None or n_clusters is not None or is_drawn(labels) else None
+
+
 @dataclass(frozen=True)
 class Found:
     """Clusters of the coarse grid.
@@ -140,11 +154,13 @@ class Found:
     Attributes:
         clusters: (h, w) ids from 0.
         atoms: (h, w) the basins they are made of.
+        evidence: on the same grid, texture faded where boundaries are.
         objective: after each join of regions.
     """
 
     clusters: Int
     atoms: Int
+    evidence: Evidence
     objective: list[float]
 
 
@@ -170,28 +186,40 @@ def find_clusters(
     """
     tell = watch or (lambda glimpse: None)
     tell(Glimpse("boundaries", 0.25))
-    strength = boundary_strength(evidence)
-    atoms = watershed_atoms(strength)
+    evidence, strength, atoms = find_basins(evidence)
     tell(Glimpse("merging", 0.5, atoms, 0.0))
-    merges = merge_regions(region_statistics(atoms, evidence), region_graph(atoms, strength))
+    start = one_colour(atoms, evidence)[atoms]
+
+    def described(regions: Int) -> tuple[Statistics, Graph]:
+        return region_statistics(regions, evidence), region_graph(regions, strength)
+
+    merges = merge_regions(*described(start))
 
     def joined(wanted: int | None, show: Watch | None) -> Found:
-        n_merges = best_number_of_merges(merges)
-        if wanted is not None:
-            n_merges = min(n_merges, max(0, merges.n_atoms - wanted))
-        objective = objective_trace(merges, n_merges)
+        fewest = wanted or 1
+        count = _number_of_merges(merges, max(_OBJECTS, fewest))
+        near = link_clusters(*described(merges.cut(count)[start]), alike=_ALIKE)
+        tree = merges.then(count, near)
+        count += _number_of_merges(near, fewest)
+        objective = objective_trace(tree, count)
         if show is not None:
-            _show_merges(merges, atoms, objective, show)
-        regions = merges.cut(n_merges)[atoms]
-        regions = one_colour(region_statistics(regions, evidence))[regions]
-        statistics, graph = region_statistics(regions, evidence), region_graph(regions, strength)
-        return Found(link_clusters(statistics, graph, n_clusters=wanted)[regions], atoms, objective)
+            _show_merges(tree, start, objective, show)
+        # Regions stay as they are, or go down to the number that is wanted.
+        last = link_clusters(*described(tree.cut(count)[start]), touching=wanted is not None)
+        tree = tree.then(count, last)
+        count += best_number_of_merges(last) if wanted is None else max(0, last.n_atoms - wanted)
+        return Found(tree.cut(count)[start], atoms, evidence, objective)
 
     found = joined(n_clusters, watch)
     count = int(found.clusters.max()) + 1
     if n_clusters is None and at_most < min(count, _MANY):  # a drawing: what lies near an edge is no cluster
         return joined(at_most, None)
     return found if count >= at_least else joined(at_least, None)
+
+
+def _number_of_merges(merges: Merges, fewest: int) -> int:
+    """Number of merges that pay and leave at least so many clusters."""
+    return min(best_number_of_merges(merges), max(0, merges.n_atoms - fewest))
 
 
 def _show_merges(merges: Merges, atoms: Int, objective: list[float], watch: Watch) -> None:
@@ -206,7 +234,6 @@ def _show_merges(merges: Merges, atoms: Int, objective: list[float], watch: Watc
 def _guided(
     found: Found,
     scribbles: Labels,
-    evidence: Evidence,
     channels: Channels,
     n_clusters: int | None,
     probabilities: bool,
@@ -216,6 +243,7 @@ def _guided(
     height, width = scribbles.shape
     known = scribbles >= 0
     painted = np.unique(scribbles[known])
+    evidence = found.evidence
     marks = marks_on_grid(scribbles, evidence.shape)
     clusters, classes = guide_clusters(found.clusters, found.atoms, marks, painted, evidence, n_clusters)
     index_of = np.full(int(max(classes.max(), painted[-1])) + 1, -1, dtype=np.int32)

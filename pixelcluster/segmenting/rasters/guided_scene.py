@@ -1,9 +1,9 @@
 """Clusters of a raster that agree with strokes: the mixture of `scene`, its components given to classes.
 
 A component takes the class most of the marked pixels it explains name; those that lie far out in it it does
-not explain, it is only the nearest there is. A class that wins none gets a component of its own, fitted to the
-pixels under its strokes, whose covariance is shrunk towards that of the others. The components of one class are
-one cluster, a mixture of Gaussians.
+not explain, it is only the nearest there is. A class that wins none gets a component of its own, fitted to
+the pixels under its strokes, whose covariance is shrunk towards that of the others. The components of one
+class are one cluster, a mixture of Gaussians.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pixelcluster.segmenting.rasters.scene import Scene, log_evidence, make_scen
 _MARKED = 20_000
 """Pixels of a class that are looked at."""
 _EXPLAINED = 0.99
-"""Share of a component's own pixels among which half of a class's must lie, if it is to speak for the class."""
+"""Share of a component's own pixels among which half of a class's must lie, if it is to speak for it."""
 
 
 def guide_scene(

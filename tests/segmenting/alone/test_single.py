@@ -14,7 +14,7 @@ from pixelcluster.segmenting.alone.evidence import (
     image_evidence,
     stack_evidence,
 )
-from pixelcluster.segmenting.alone.hierarchy import region_statistics
+from pixelcluster.segmenting.alone.hierarchy import best_number_of_merges, region_statistics
 from pixelcluster.segmenting.alone.linking import link_clusters
 from pixelcluster.segmenting.alone.single import find_clusters, segment_image
 from pixelcluster.segmenting.watch import Glimpse
@@ -64,7 +64,60 @@ def test_regions_apart_share_a_cluster() -> None:
     labels[20:60, 15:45], labels[20:60, 75:105] = 1, 2
     evidence, _ = image_evidence(image)
     statistics = region_statistics(labels, evidence)
-    assert link_clusters(statistics, region_graph(labels, boundary_strength(evidence))).tolist() == [0, 1, 1]
+    linked = link_clusters(statistics, region_graph(labels, boundary_strength(evidence)), touching=False)
+    assert linked.cut(best_number_of_merges(linked)).tolist() == [0, 1, 1]
+
+
+@pytest.mark.parametrize("k", [None, 2])
+@pytest.mark.parametrize("noise", [0, 0.03])
+def test_many_small_things_are_one_cluster(noise: float, k: int | None) -> None:
+    """60 discs of 28 pixels: each alone is less than a cluster costs."""
+    generator = np.random.default_rng(0)
+    row, column = np.mgrid[:600, :600]
+    truth = np.zeros((600, 600), np.int64)
+    for centre in np.argwhere(np.ones((8, 8))) * 70 + 55 + generator.integers(-15, 15, (64, 2)):
+        truth[np.hypot(row - centre[0], column - centre[1]) < 14] = 1
+    image = cv2.GaussianBlur(np.where(truth == 1, 0.6, 0.2).astype(np.float32), (0, 0), 1.5)
+    image = np.repeat(
+        (image + noise * generator.normal(size=image.shape).astype(np.float32))[..., None], 3, 2
+    )
+    labels = segment_image(image.clip(0, 1), n_clusters=k).label_map
+    assert labels.max() == 1
+    found = labels == 1
+    assert (found & (truth == 1)).sum() > 0.75 * (found | (truth == 1)).sum()
+
+
+@pytest.mark.parametrize("noise", [0, 4])
+def test_a_thin_ring_is_not_cut_into_arcs(noise: int) -> None:
+    row, column = np.mgrid[:600, :600]
+    ring = abs(np.hypot(row - 300, column - 300) - 150) < 8
+    image = np.where(cv2.blur(ring.astype(np.float32), (2, 2))[..., None] > 0.5, 0.95, (0.48, 0.29, 0.19))
+    image += np.random.default_rng(0).normal(0, noise / 255, image.shape)
+    image = cv2.blur(image.astype(np.float32), (3, 3)).clip(0, 1)
+    counts = np.bincount(segment_image(image).label_map[ring])
+    assert counts.max() > 0.9 * counts.sum()
+
+
+def test_a_drawing_of_few_colours_is_its_own_label_map() -> None:
+    """Pixel art of 16 x 16: no filter has room there."""
+    palette = np.array([[0.4, 0.7, 1], [0.8, 0.1, 0.1], [0.5, 0.3, 0.1], [0.1, 0.1, 0.1]], np.float32)
+    truth = np.zeros((16, 16), np.int64)
+    truth[12:], truth[4:12, 5:11], truth[5:7, 7:10] = 2, 1, 3
+    for size, k in ((1, None), (1, 4), (1, 9), (32, None)):
+        image = palette[truth].repeat(size, 0).repeat(size, 1)
+        result = segment_image(image, n_clusters=k, probabilities=True)
+        assert result.n_clusters == 4
+        assert all(len(np.unique(image[result.label_map == c], axis=0)) == 1 for c in range(4))
+        assert np.array_equal(result.probabilities.argmax(0), result.label_map)
+    assert segment_image(palette[truth], n_clusters=3).n_clusters == 3
+
+
+def test_a_dither_is_no_drawing() -> None:
+    dots = np.random.default_rng(0).random((120, 160)) < np.where(np.arange(160) < 80, 0.2, 0.7)
+    image = np.repeat(dots.astype(np.float32)[..., None], 3, 2)
+    labels = segment_image(image).label_map
+    assert agreement(labels, np.mgrid[:120, :160][1] // 80) > 0.95
+    assert len(np.unique(labels[:, :60])) == 1
 
 
 @pytest.mark.parametrize("side", [32, 64, 256])
