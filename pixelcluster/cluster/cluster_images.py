@@ -5,7 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pixelcluster.cluster.results import ARRAYS, ASSIGNMENTS, GENERATED, Clustering, write_results
+from pixelcluster.cluster.results import (
+    ARRAYS,
+    ASSIGNMENTS,
+    GENERATED,
+    Clustering,
+    sheet_files,
+    write_results,
+)
 from pixelcluster.cluster.source import Given, read_input, read_labels
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
@@ -78,8 +85,8 @@ def cluster_images(
             "with --resume"
         )
     with run_folder(output, keeping.stop):
-        for name in (ASSIGNMENTS, ARRAYS, GENERATED):
-            check_writable(output / name, overwrite=overwrite)
+        for path in (output / ASSIGNMENTS, output / ARRAYS, output / GENERATED, *sheet_files(output)):
+            check_writable(path, overwrite=overwrite)
         if model is None:
             return _fit(
                 ImageCluster(n_clusters, settings=settings, seed=seed, device=device),

@@ -91,18 +91,17 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
             Interrupted: a signal came; the run is saved.
         """
         settings = self.settings or ImageSettings()
-        check_n_clusters(self.n_clusters)
-        check_seed(self.seed)
+        n_clusters, seed = check_n_clusters(self.n_clusters), check_seed(self.seed)
         rows = self._rows(X, fitting=True)
         form = None if rows is None else row_format(rows)
-        settings = settings.model_copy(update={"n_clusters": self.n_clusters, "rows": form})
+        settings = settings.model_copy(update={"n_clusters": n_clusters, "rows": form})
         images = _tensor(X, rows, settings)
         self.model_: ImageModel = fit_images(
             images,
             settings,
-            seed=self.seed,
+            seed=seed,
             device=choose_device(self.device),
-            known=None if labels is None else _known(labels, len(images), self.n_clusters),
+            known=None if labels is None else _known(labels, len(images), n_clusters),
             deadline=math.inf if minutes is None else clock.now() + 60 * minutes,
             progress=progress,
             snapshots=snapshots,
@@ -170,7 +169,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
 
     def _infer(self, X: Images, mode: Mode) -> tuple[Tensor, Tensor]:
         check_mode(mode, get_args(Mode))
-        check_seed(self.seed)
+        seed = check_seed(self.seed)
         images = self.tensor(X)
         wanted = self.model_.channels
         if images.shape[1] != wanted:
@@ -179,7 +178,7 @@ class ImageCluster(TransformerMixin, ClusterMixin, BaseEstimator):  # type: igno
                     "the model was fitted on grey images, these are in colour; convert them"
                 )
             images = images.expand(-1, wanted, -1, -1)
-        return infer_images(self.model_, images, mode=mode, seed=self.seed, device=choose_device(self.device))
+        return infer_images(self.model_, images, mode=mode, seed=seed, device=choose_device(self.device))
 
     def _rows(self, X: Images, *, fitting: bool) -> NDArray[Any] | None:
         """Return rows (N, F) of numbers; None: X is images."""

@@ -20,13 +20,7 @@ from torch.nn import functional
 from pixelcluster import clock
 from pixelcluster.cluster.batches import Batches
 from pixelcluster.cluster.generators import make_generator
-from pixelcluster.cluster.joint import (
-    clamped,
-    log_evidence,
-    log_joint,
-    log_likelihoods,
-    tempered_sigma,
-)
+from pixelcluster.cluster.joint import log_evidence, log_joint, log_likelihoods, tempered_sigma
 from pixelcluster.cluster.recognition import Recognition
 from pixelcluster.cluster.settings import ImageSettings
 from pixelcluster.errors import PixelClusterError
@@ -220,7 +214,7 @@ class ImageFit:
             tempering = self.settings.temperature**left
             proportions = (1 / self.shares.clamp_min(1e-3)) ** left
             proportions = proportions / proportions.sum()
-        evidence = clamped(evidence.cpu(), self.known[cells])
+        evidence = evidence.cpu()
         prior = LabelPrior(proportions, potts_weight=self.potts_weight)
         label_map = gibbs.sweep(
             Streams(self.seed, ["labels"], self.iteration),
@@ -229,6 +223,7 @@ class ImageFit:
             prior,
             self.graph.block(cells),
             tempering=tempering,
+            clamp=self.known[None],
         )
         self.labels = label_map[0]
         return self.labels[cells].to(self.device)

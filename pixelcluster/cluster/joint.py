@@ -19,9 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 class Gaussian(NamedTuple):
@@ -143,9 +141,3 @@ def laplace_evidence(
 def tempered_sigma(sigma: float, side: int) -> float:
     """Return sigma at `side` pixels: neighbours are not independent, evidence stays that of 14 x 14."""
     return sigma * max(side / 14, 1.0)
-
-
-def clamped(evidence: Tensor, known: Tensor) -> Tensor:
-    """Return evidence (N, K) with minus infinity wherever a known label, -1 for unknown, says otherwise."""
-    told = functional.one_hot(known.clamp_min(0), evidence.shape[1]).bool()
-    return evidence.masked_fill(~(told | (known < 0)[:, None]), -torch.inf)

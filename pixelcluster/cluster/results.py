@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pixelcluster.cluster.estimator import ImageCluster
 
 ASSIGNMENTS, ARRAYS, SHEETS, GENERATED = "assignments.csv", "assignments.npz", "sheets", "generated.png"
+_SHEET = re.compile(r"cluster_\d{2,}\.png")
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,10 @@ def log_margins(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
 def write_results(
     found: Clustering, images: Tensor, estimator: ImageCluster, output: Path, *, overwrite: bool
 ) -> None:
-    """Write the assignments as CSV and npz, a sheet for each cluster, and generated images."""
+    """Write the assignments as CSV and npz, a sheet for each cluster, and generated images.
+
+    Sheets of clusters that an earlier run in this folder had, and this one has not, are deleted.
+    """
     from pixelcluster.cluster.sheets import cluster_sheet, shared_grid
 
     sheets = make_folder(output / SHEETS)
@@ -92,12 +97,23 @@ def write_results(
             latent=found.latents,
         )
     typicality = -np.square(found.latents).sum(1)
+    outdated = {*sheet_files(output)}
     for cluster in range(found.probabilities.shape[1]):
         sheet = cluster_sheet(images, found.probabilities, typicality, cluster)
         if sheet is not None:
-            _save(sheet, sheets / f"cluster_{cluster:02d}.png")
+            path = sheets / f"cluster_{cluster:02d}.png"
+            _save(sheet, path)
+            outdated.discard(path)
+    for path in outdated:
+        path.unlink()
     grid = shared_grid(estimator.model_, 10, rows="z", columns="y", seed=estimator.seed)
     _save(grid, output / GENERATED)
+
+
+def sheet_files(output: Path) -> list[Path]:
+    """Return the sheets of clusters that are in a folder of results."""
+    sheets = output / SHEETS
+    return [path for path in (sheets.iterdir() if sheets.is_dir() else ()) if _SHEET.fullmatch(path.name)]
 
 
 def _save(picture: Image.Image, path: Path) -> None:

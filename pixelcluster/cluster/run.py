@@ -14,7 +14,7 @@ from pixelcluster import clock
 from pixelcluster.cluster.fit import ImageFit, n_iterations
 from pixelcluster.cluster.graph import ImageGraph, build_graph
 from pixelcluster.cluster.inference import infer_evidence
-from pixelcluster.cluster.joint import ImageGenerator, clamped
+from pixelcluster.cluster.joint import ImageGenerator
 from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.partition import partition
 from pixelcluster.cluster.run_state import ImageRun, load_run, run_state
@@ -81,7 +81,7 @@ def fit_images(
                 raise PixelClusterError("the run was begun with other known labels; restore their file")
     graph = build_graph(images, settings.n_neighbours) if settings.start == "graph" else None
     sparse = None if graph is None else graph.sparse
-    run = ImageRun(deadline=deadline)
+    run = ImageRun()
 
     def start(own_seed: int) -> ImageFit:
         return ImageFit(
@@ -110,6 +110,11 @@ def fit_images(
         run.labels = _start_labels(images, settings, n_clusters, graph, seed, device, deadline)
         if run.labels is not None and known is not None:
             run.labels = renamed(run.labels, known, n_clusters)
+    if saved is None or deadline < math.inf:
+        run.deadline = run.chains_until = deadline
+        if settings.student_epochs:
+            now = clock.now()
+            run.chains_until = now + _CHAINS_SHARE * (deadline - now)
     if snapshots is not None:
         snapshots.after_step(run.step, describe)  # the start itself may have taken minutes
     n_steps = settings.restarts * n_iterations(len(images), settings)
@@ -120,15 +125,12 @@ def fit_images(
             where = {"start": run.starts.done + 1, "starts": settings.restarts}
             progress({**where, **facts, "step": run.step, **pace.facts(run.step)})
 
-    chains_until = run.deadline
-    if settings.student_epochs and run.deadline < math.inf:
-        chains_until = clock.now() + _CHAINS_SHARE * (run.deadline - clock.now())
     best = best_of(
         settings.restarts,
         start,
-        lambda fit: fit.run(deadline=chains_until, progress=tell, after=after),
+        lambda fit: fit.run(deadline=run.chains_until, progress=tell, after=after),
         seed=seed,
-        deadline=chains_until,
+        deadline=run.chains_until,
         at=run.starts,
     )
     if snapshots is not None:
@@ -197,9 +199,8 @@ def _model(
     else:
         proportions = estimate_proportions(counts, 1.0)
     evidence, latents = infer_evidence(generator, recognition, settings, images, seed=seed, device=device)
-    evidence = clamped(evidence, fit.known)
     if graph is None:
-        probabilities = (evidence + proportions.log()).softmax(1)
+        probabilities = gibbs.held((evidence + proportions.log()).softmax(1), fit.known)
     else:
         prior = LabelPrior(proportions, potts_weight=settings.potts_weight)
         q = gibbs.mean_field(
@@ -208,6 +209,7 @@ def _model(
             fit.graph,
             n_sweeps=_SWEEPS,
             start=_soft(labels, n_clusters).T[None],
+            clamp=fit.known[None],
         )
         probabilities = q[0].T.contiguous()
     own = latents[torch.arange(len(latents)), probabilities.argmax(1)]

@@ -24,12 +24,14 @@ class ImageRun:
         starts: the restarts.
         step: steps taken in all of them; it numbers the checkpoints.
         deadline: `clock.now()` the run ends at.
+        chains_until: `clock.now()` the restarts end at.
     """
 
     labels: Tensor | None = None
     starts: Restarts[ImageFit] = field(default_factory=Restarts)
     step: int = 0
     deadline: float = math.inf
+    chains_until: float = math.inf
 
 
 def run_state(run: ImageRun) -> State:
@@ -38,7 +40,7 @@ def run_state(run: ImageRun) -> State:
         "labels": run.labels,
         "starts": run.starts.state(fit_state),
         "step": run.step,
-        "seconds_left": clock.seconds_left(run.deadline),
+        "seconds_left": [clock.seconds_left(end) for end in (run.deadline, run.chains_until)],
     }
 
 
@@ -46,7 +48,7 @@ def load_run(run: ImageRun, state: State, start: Callable[[int], ImageFit]) -> N
     """Put a `run_state` into a run; call it inside `of_checkpoint`.
 
     Args:
-        run: at its start; a deadline of its own stays.
+        run: at its start.
         state: the state.
         start: makes a fit from a seed, from the labels of the run.
     """
@@ -58,5 +60,4 @@ def load_run(run: ImageRun, state: State, start: Callable[[int], ImageFit]) -> N
 
     run.labels, run.step = state["labels"], int(state["step"])
     run.starts = Restarts.of_state(state["starts"], fit)
-    if run.deadline == math.inf:
-        run.deadline = clock.in_seconds(state["seconds_left"])
+    run.deadline, run.chains_until = map(clock.in_seconds, state["seconds_left"])

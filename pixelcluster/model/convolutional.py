@@ -11,7 +11,6 @@ Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model,
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -112,17 +111,6 @@ class ConvolutionalGenerator(nn.Module):
             return torch.stack(candidates, dim=1)
 
         return of_candidates
-
-    def select(self, kept: Tensor) -> ConvolutionalGenerator:
-        """Return a generator of the clusters where kept (K,) bool is True only, weights copied."""
-        smaller = copy.deepcopy(self)
-        smaller.n_clusters = int(kept.sum())
-        weight = self.first.weight.detach()
-        of_features, of_labels = torch.split(weight, [self.trunk.width, self.n_clusters], dim=1)
-        smaller.first.weight = nn.Parameter(torch.cat([of_features, of_labels[:, kept]], dim=1))
-        smaller.first.in_channels = smaller.first.weight.shape[1]
-        smaller.noise.select(kept)
-        return smaller
 
     def _map(self, x: Tensor, features: Tensor, label_map: Tensor, mask: Tensor | None) -> Tensor:
         """Return log p(x_p | z, y), (B, h, w), 0 where masked."""

@@ -121,16 +121,17 @@ def read_newest(folder: Path) -> State:
         PixelClusterWarning: a newer one is damaged.
 
     Raises:
-        PixelClusterError: there is none.
+        PixelClusterError: there is none, or no folder of a run around it.
     """
+    run = show_path(folder.parent)
+    if not folder.parent.is_dir():
+        raise PixelClusterError(f"{run}: there is no such folder; --resume wants the -o DIR of a run")
     for path in find(folder):
         try:
             return read_state(path)
         except PixelClusterError as error:
             warnings.warn(str(error), PixelClusterWarning, stacklevel=2)
-    raise PixelClusterError(
-        f"{show_path(folder)}: holds no checkpoint to resume from; start again without --resume"
-    )
+    raise PixelClusterError(f"{run}: holds no checkpoint to resume from; start again without --resume")
 
 
 def remove(folder: Path) -> None:

@@ -109,16 +109,21 @@ def sweep(
         if conditionals is not None or uniform is not None:
             probabilities = logits.div_(temperature or 1.0).softmax(1)
             if clamp is not None:
-                known = clamp[cells][:, None]
-                clusters = torch.arange(logits.shape[1], device=known.device)
-                one_hot = known == clusters.view(-1, *[1] * (known.ndim - 2))
-                probabilities = one_hot.float().where(known >= 0, probabilities)
+                probabilities = held(probabilities, clamp[cells])
         if conditionals is not None:
             conditionals[cells] += probabilities
         # max is several times faster than argmax along this dimension.
         labels = logits.max(1).indices if uniform is None else draw_labels(probabilities, uniform[cells])
         updated[cells] = labels if clamp is None else clamp[cells].where(clamp[cells] >= 0, labels)
     return updated
+
+
+def held(probabilities: Tensor, clamp: Tensor) -> Tensor:
+    """Return probabilities (B, K, ...) with 1 at the labels that are known: clamp (B, ...), -1 elsewhere."""
+    known = clamp[:, None]
+    clusters = torch.arange(probabilities.shape[1], device=known.device)
+    one_hot = known == clusters.view(-1, *[1] * (known.ndim - 2))
+    return one_hot.float().where(known >= 0, probabilities)
 
 
 def draw_labels(probabilities: Tensor, uniform: Tensor) -> Tensor:
@@ -175,6 +180,7 @@ def mean_field(
     tempering: float = 1.0,
     mask: Tensor | None = None,
     start: Tensor | None = None,
+    clamp: Tensor | None = None,
 ) -> Tensor:
     """Return q(y_p = k), (B, K, *graph.shape), the factorised approximation of p(y, theta | x, z).
 
@@ -188,12 +194,13 @@ def mean_field(
         tempering: divisor of the evidence.
         mask: (B, *graph.shape) bool; cells where it is False do not count in theta.
         start: (B, K, *graph.shape) q to start from; else the evidence and pi alone.
+        clamp: (B, *graph.shape) int64; labels that are known and kept, -1 elsewhere.
     """
     log_base = prior.proportions.log()[None]
     q = start
     if q is None:
         q = torch.add(log_unary(log_base, prior, graph), evidence, alpha=1 / tempering).softmax(1)
-    q = q.clone()
+    q = q.clone() if clamp is None else held(q, clamp)
     for _ in range(n_sweeps):
         counted = q if mask is None else q * mask[:, None]
         concentration = prior.posterior_concentration(counted.flatten(2).sum(2))
@@ -207,5 +214,6 @@ def mean_field(
             logits = torch.add(unary[cells], evidence[cells], alpha=1 / tempering)
             if prior.potts_weight:
                 logits += prior.potts_weight * graph.soft_votes(q, colour)
-            q[cells] = logits.softmax(1)
+            updated = logits.softmax(1)
+            q[cells] = updated if clamp is None else held(updated, clamp[cells])
     return q

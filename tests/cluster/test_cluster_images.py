@@ -178,6 +178,23 @@ def test_settings_come_from_a_file_and_options_win(folder: Path, tmp_path: Path)
     assert not (tmp_path / "x").exists()
 
 
+def test_sheets_of_an_earlier_run_are_refused_then_replaced(tmp_path: Path) -> None:
+    np.savez(tmp_path / "in.npz", planted(40)[0])
+    config, old = tmp_path / "mine.yaml", tmp_path / "out" / "sheets" / "cluster_07.png"
+    config.write_text("iterations: 2\nside: 12\nstudent_epochs: 0\n")
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"of eight clusters")
+
+    def run(*, overwrite: bool) -> None:
+        source, output = str(tmp_path / "in.npz"), tmp_path / "out"
+        cluster_images(source, output, n_clusters=2, config=config, overwrite=overwrite)
+
+    with pytest.raises(PixelClusterError, match=r"sheets/cluster_07\.png: exists already"):
+        run(overwrite=False)
+    run(overwrite=True)
+    assert {path.name for path in old.parent.iterdir()} <= {"cluster_00.png", "cluster_01.png"}
+
+
 def test_a_file_that_leaves_the_number_of_clusters_out_leaves_it_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

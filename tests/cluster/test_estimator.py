@@ -173,11 +173,22 @@ def test_bad_input_ends_in_a_line(images: object, labels: list[int] | None, prob
 
 def test_arguments_that_are_none(fitted: ImageCluster, shapes: Shapes) -> None:
     """Refused before anything is computed."""
-    for seed in (-1, 2**45):
+    for seed in (-1, 2**45, True):
         with pytest.raises(PixelClusterError, match="seed is"):
             ImageCluster(3, settings=TINY, seed=seed).fit(shapes[0])
+    with pytest.raises(PixelClusterError, match="n_clusters is True; wanted a whole number"):
+        ImageCluster(True, settings=TINY).fit(shapes[0])
     with pytest.raises(PixelClusterError, match="mode is 'slow'; wanted exact or generator or fast"):
         fitted.predict(shapes[0][:3], mode="slow")  # type: ignore[arg-type]
+
+
+def test_whole_numbers_of_numpy_are_as_those_of_python(shapes: Shapes, tmp_path: Path) -> None:
+    """A model of such numbers is the same, and is saved."""
+    model = ImageCluster(np.int64(3), settings=TINY, seed=np.int64(4)).fit(shapes[0])
+    model.save(tmp_path / "model")
+    plain = ImageCluster(3, settings=TINY, seed=4).fit(shapes[0])
+    np.testing.assert_array_equal(model.predict(shapes[0]), plain.predict(shapes[0]))
+    assert ImageCluster.load(tmp_path / "model").n_clusters == 3
 
 
 def test_colour_is_not_forced_on_a_grey_model(fitted: ImageCluster) -> None:

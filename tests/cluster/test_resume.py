@@ -13,6 +13,7 @@ import torch
 
 from pixelcluster import clock
 from pixelcluster.cluster import run as fit_run
+from pixelcluster.cluster.fit import ImageFit
 from pixelcluster.cluster.model import ImageModel
 from pixelcluster.cluster.run import fit_images
 from pixelcluster.cluster.settings import ImageSettings
@@ -121,12 +122,44 @@ def test_a_start_by_the_network_is_made_once(tmp_path: Path, monkeypatch: pytest
 def test_what_was_left_of_the_time_is_left_after_a_resume(tmp_path: Path) -> None:
     stopped(tmp_path, deadline=clock.now() + 1000)
     state = read_newest(tmp_path)
-    assert 900 < state["seconds_left"] < 1000
-    late = Watched(tmp_path, state | {"seconds_left": -1.0})
+    assert 900 < state["seconds_left"][0] < 1000
+    over = state | {"seconds_left": [-1.0, -1.0]}
+    late = Watched(tmp_path, over)
     fit("graph", late)
     assert [*late.seen] == [3]
-    fit("graph", again := Watched(tmp_path, state | {"seconds_left": -1.0}), deadline=clock.now() + 1000)
+    fit("graph", again := Watched(tmp_path, over), deadline=clock.now() + 1000)
     assert max(again.seen) == 20
+
+
+def test_the_time_of_the_student_stays_its_own_after_a_resume(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chains have 480 of 600 seconds: stopped at 400, they go on for 80 and not for 160."""
+    time, ends = [0.0], []
+    monkeypatch.setattr(clock, "now", lambda: time[0])
+    run, visit = ImageFit.run, ImageFit._visit
+
+    def timed(self: ImageFit, *arguments: Any) -> None:
+        visit(self, *arguments)
+        time[0] += 100.0
+
+    def watched(self: ImageFit, *, deadline: float, **options: Any) -> None:
+        ends.append(deadline)
+        run(self, deadline=deadline, **options)
+
+    monkeypatch.setattr(ImageFit, "_visit", timed)
+    monkeypatch.setattr(ImageFit, "run", watched)
+    stopped(tmp_path, at=4, deadline=600.0)
+    state = read_newest(tmp_path)
+    assert state["seconds_left"] == [200.0, 80.0]
+    time[0] = 5000.0
+    fit("graph", Watched(tmp_path, state))
+    time[0] = 9000.0
+    fit("graph", Watched(tmp_path, state), deadline=9300.0)
+    fit("graph", settings=settings(iterations=2, student_epochs=0), deadline=9900.0)
+    assert ends == pytest.approx([480, 5080, 9000 + 0.8 * 300, 9900])
+    with pytest.raises(PixelClusterError, match="not one of this run and version"):
+        fit("graph", Watched(tmp_path, state | {"seconds_left": 200.0}))  # as earlier versions saved it
 
 
 def test_other_images_settings_seeds_or_labels_are_refused(tmp_path: Path) -> None:

@@ -303,6 +303,34 @@ def test_clamped_cells_stay_at_temperature_zero_and_the_rest_is_the_mode() -> No
     assert labels.tolist() == [[[1, 1, 1, 1, 1]]]
 
 
+def test_known_labels_leave_one_choice() -> None:
+    """The others of the probabilities stay as they are, on a grid and without one."""
+    probabilities = torch.rand(3, 4, 2, generator=torch.Generator().manual_seed(0)).softmax(1)
+    known = torch.tensor([[-1, 2], [0, -1], [-1, -1]])
+    found = gibbs.held(probabilities, known)
+    assert found[0, :, 1].tolist() == [0, 0, 1, 0]
+    assert found[1, :, 0].tolist() == [1, 0, 0, 0]
+    free = (known < 0)[:, None].expand(-1, 4, -1)
+    assert torch.equal(found[free], probabilities[free])
+    assert torch.equal(gibbs.held(probabilities[..., 1], known[:, 1]), found[..., 1])
+
+
+def test_mean_field_given_labels_is_that_of_evidence_that_leaves_no_other_choice() -> None:
+    evidence = torch.randn(2, 3, 12, generator=torch.Generator().manual_seed(0))
+    prior = LabelPrior(torch.tensor([0.5, 0.3, 0.2]), concentration=0.2, potts_weight=0.7)
+    graph = grid_as_sparse(3, 4)
+    clamp = torch.full((2, 12), -1)
+    clamp[0, 5], clamp[1, :3] = 2, 1
+    sure = evidence.clone()
+    sure[0, :2, 5] = sure[1, ::2, :3] = -torch.inf
+    free = gibbs.mean_field(evidence, prior, graph, n_sweeps=4)
+    wanted = gibbs.mean_field(sure, prior, graph, n_sweeps=4)
+    found = gibbs.mean_field(evidence, prior, graph, n_sweeps=4, clamp=clamp)
+    assert found.argmax(1)[clamp >= 0].tolist() == [2, 1, 1, 1]
+    torch.testing.assert_close(found, wanted)
+    assert (found - free).abs().amax(1)[clamp < 0].max() > 0.05  # their neighbours follow them
+
+
 def test_mean_field_is_exact_without_interactions_and_its_bound_never_falls() -> None:
     evidence = torch.randn(2, 3, 25, generator=torch.Generator().manual_seed(0))
     pi, graph = torch.tensor([0.5, 0.3, 0.2]), grid_as_sparse(5, 5)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import math
 import time
 from dataclasses import replace
@@ -74,6 +75,45 @@ def test_one_latent_cell_an_image_stays_finite_and_small() -> None:
     assert z.abs().max() < 8
     assert all(parameter.isfinite().all() for parameter in fit.generator.parameters())
     assert fit.history[-1]["objective"] > fit.history[0]["objective"]
+
+
+def test_a_visit_teaches_the_trunk() -> None:
+    """Adam alone touches it: at the chains the visit left, the trunk it left explains the images better."""
+    images, _ = cells(4)
+    fit = Fit(images, settings(training={"learning_rate": 1e-3}), seed=0, device=CPU)
+    before = copy.deepcopy(fit.generator)
+    posterior, mask = fit.visit(range(4))
+    x, _ = fit.gather(range(4))
+    taught = copy.deepcopy(before)
+    taught.trunk.load_state_dict(fit.generator.trunk.state_dict())
+    with torch.no_grad():
+        old, new = (
+            generator.log_likelihood(x, generator.trunk(posterior.z, x.shape[2:]), posterior.label_map, mask)
+            for generator in (before, taught)
+        )
+    assert new.sum() > old.sum() + 1e-3 * mask.sum()
+
+
+def test_an_epoch_ends_with_the_mean_and_shrunk_covariance_of_each_clusters_cells() -> None:
+    """As numpy has them: covariances are shrunk by 10 D pseudo-cells of the common spread."""
+    images, _ = cells(4, noise=0.6)
+    images = [replace(image, mask=image.targets[0] > -2) for image in images]
+    config = settings(generator={"latent_channels": 0, "noise": "full"})
+    fit = Fit(images, config, seed=0, device=CPU)
+    with torch.no_grad():
+        fit.generator.heads[..., 0] += 0.5
+    fit.run(1)
+    points = np.concatenate([image.targets[:, image.mask].T.double() for image in images])
+    labels = np.concatenate([fit.chains.get([index])[1][0][image.mask] for index, image in enumerate(images)])
+    assert len(points) < sum(image.mask.numel() for image in images)
+    own = [points[labels == k] for k in range(3)]
+    scatters = [part.T @ part - len(part) * np.outer(part.mean(0), part.mean(0)) for part in own]
+    spread = sum(np.trace(scatter) for scatter in scatters) / points.size
+    factors = fit.generator.noise().factor.detach().double()
+    for k, (part, scatter) in enumerate(zip(own, scatters, strict=True)):
+        np.testing.assert_allclose(fit.generator.heads[k, :, 0].detach(), part.mean(0), atol=1e-5)
+        wanted = (scatter + 30 * spread * np.eye(3)) / (len(part) + 30)
+        np.testing.assert_allclose(torch.linalg.inv(factors[k] @ factors[k].T), wanted, atol=1e-4)
 
 
 def test_same_seed_same_run_and_another_seed_another() -> None:
