@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from numbers import Integral
 from typing import Literal
@@ -15,34 +16,52 @@ LARGEST_SEED = 2**32 - 1
 """NumPy and scikit-learn take no larger one."""
 
 
-def check_seed(seed: object) -> None:
-    """Refuse a seed that is no whole number from 0 to `LARGEST_SEED`.
+def whole_number(name: str, value: object, least: int, most: float = math.inf, *, other: str = "") -> int:
+    """Return a whole number, NumPy's among them, as an int: torch and settings take no other.
+
+    Args:
+        name: of the argument.
+        value: of the argument.
+        least: smallest accepted.
+        most: largest accepted.
+        other: what else could have been given, for the message.
 
     Raises:
-        PixelClusterError: naming the seed and the range.
+        PixelClusterError: something else, truth values among it, or out of range.
     """
-    if not isinstance(seed, Integral) or not 0 <= int(seed) <= LARGEST_SEED:
-        raise PixelClusterError(f"seed is {seed!r}; wanted a whole number from 0 to {LARGEST_SEED}")
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        end = "up" if most == math.inf else f"to {most}"
+        raise PixelClusterError(f"{name} is {value!r}; wanted a whole number from {least} {end}{other}")
+    return int(value)
 
 
-def check_k(k: object) -> None:
-    """Refuse what is neither a number of clusters nor "auto" nor None.
+def check_seed(seed: object) -> int:
+    """Return a seed, see `whole_number`.
 
     Raises:
-        PixelClusterError: naming it.
+        PixelClusterError: it is no whole number from 0 to `LARGEST_SEED`.
     """
-    if k is not None and k != "auto" and (not isinstance(k, Integral) or int(k) < 1):
-        raise PixelClusterError(f"k is {k!r}; wanted a whole number from 1 up, or 'auto' or None to choose")
+    return whole_number("seed", seed, 0, LARGEST_SEED)
 
 
-def check_n_clusters(n_clusters: object) -> None:
-    """Refuse what is neither a number of clusters nor "auto".
+def check_k(k: object) -> int | None:
+    """Return a number of clusters, see `whole_number`; None where it is None or "auto", which choose one.
 
     Raises:
-        PixelClusterError: naming it.
+        PixelClusterError: it is nothing of this.
     """
-    if n_clusters != "auto" and (not isinstance(n_clusters, int) or n_clusters < 1):
-        raise PixelClusterError(f"n_clusters is {n_clusters!r}; wanted a number from 1 up, or 'auto'")
+    if k is None or k == "auto":
+        return None
+    return whole_number("k", k, 1, other=", or 'auto' or None to choose")
+
+
+def check_n_clusters(n_clusters: object) -> int | Literal["auto"]:
+    """Return a number of clusters, see `whole_number`, or "auto".
+
+    Raises:
+        PixelClusterError: it is neither.
+    """
+    return "auto" if n_clusters == "auto" else whole_number("n_clusters", n_clusters, 1, other=", or 'auto'")
 
 
 def check_mode(mode: str, modes: Sequence[str]) -> None:

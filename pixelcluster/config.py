@@ -87,7 +87,7 @@ class SamplerSettings(_Section):
     langevin_steps: Annotated[int, Field(ge=0)] = 5
     """Steps on z per visit (the paper: 100 of a short-run chain; here chains persist)."""
     step_size: PositiveFloat = 0.5
-    """In units of the inverse of the largest curvature; stable below 2."""
+    """In units of the inverse of the largest curvature, which is estimated from below: 1 is large."""
     gibbs_sweeps: PositiveInt = 2
     """Sweeps over y per visit."""
     temperature: Annotated[float, Field(ge=0)] = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 
 class PixelClusterError(ValueError):
@@ -11,6 +12,14 @@ class PixelClusterError(ValueError):
 
 class PixelClusterWarning(UserWarning):
     """The result stands, but is not exactly what was asked for (fewer clusters, for example)."""
+
+
+def caller_level() -> int:
+    """Return the `stacklevel` of a warning that shall point at the line which called the package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == __package__:
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def counted(count: int, noun: str) -> str:

@@ -36,7 +36,7 @@ class Baseline(ABC):
     minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
+        self.seed = check_seed(self.seed)
 
     @abstractmethod
     def fit(self: Self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Self:

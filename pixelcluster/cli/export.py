@@ -93,11 +93,15 @@ def command(
                 f"--to {network} makes one file of one model; leave --format, --image and --palette out"
             )
         from pixelcluster.deploy.export import agreement, export_model, read_exported
+        from pixelcluster.io.metrics_file import doubt_of_student
         from pixelcluster.io.read import read_image
 
         picture = None if check is None else read_image(check, max_pixels=max_pixels)
         model = export_model(inputs[0], network, output, overwrite=overwrite)
         click.echo(show_path(output))
+        doubt = doubt_of_student(model.history)
+        if doubt is not None:
+            click.echo(f"warning: {doubt}", err=True)
         if picture is not None:
             share = agreement(model, read_exported(output)[0], picture)
             click.echo(f"{100 * share:.2f} % of the pixels get the same label")

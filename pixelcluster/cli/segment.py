@@ -240,6 +240,8 @@ def command(
         window=window,
     )
     method.check()
+    if model is not None and scribbles is None:
+        _warn_of_student(model, mode)
     if stack is not None and mode is None and scribbles is None:
         click.echo(
             "note: --stack without --model fits the whole model to each picture, as --mode exact", err=True
@@ -278,3 +280,14 @@ def command(
         )
     if not passed:
         ctx.exit(1)
+
+
+def _warn_of_student(model: Path, mode: Mode | None) -> None:
+    """Warn where the student is asked alone, and training found it far from the chains."""
+    from pixelcluster.io.metrics_file import doubt_of_student, read_metrics
+    from pixelcluster.segmenting.relabel import read_settings
+
+    if (mode or read_settings(model).mode) == "fast":
+        doubt = doubt_of_student(read_metrics(model))
+        if doubt is not None:
+            click.echo(f"warning: {doubt}", err=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -53,6 +54,7 @@ def command(
     Ctrl-C and SIGTERM finish the step under way and save; before the first step there is nothing to save yet.
     The exit code is 130 or 143. --resume goes on from the newest
     checkpoint as if nothing had happened, with the settings of the run; FOLDER only if the images have moved.
+    Of a run that is finished it only says so.
 
     \b
     Examples:
@@ -67,13 +69,27 @@ def command(
     if resume is None and (folder is None or output is None):
         raise click.UsageError("FOLDER and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line, training_end
-    from pixelcluster.segmenting.train_folder import SAMPLES, Training, resume_folder, train_folder
-    from pixelcluster.training.distributed import joined, leads
+    from pixelcluster.io.metrics_file import about_student, doubt_of_student, student_agreement
+    from pixelcluster.segmenting.train_folder import (
+        SAMPLES,
+        Training,
+        is_finished,
+        resume_folder,
+        train_folder,
+    )
+    from pixelcluster.training.distributed import joined, leads, of_lead
 
     stop = ctx.find_object(StopSignals)
     keeping, started = Keeping(checkpoint_every, stop), time.monotonic()
     with joined(stop), live_line(shown=leads()) as show:
         if resume is not None:
+            if of_lead(partial(is_finished, resume)):
+                if leads():
+                    click.echo(
+                        f"{show_path(resume)}: the run is finished and its model written; "
+                        "there is nothing to resume"
+                    )
+                return
             output = resume
             model = resume_folder(resume, folder=folder, minutes=minutes, keeping=keeping, progress=show)
         else:
@@ -89,6 +105,13 @@ def command(
             fitted = model.model_
             seconds = time.monotonic() - started
             click.echo(training_end(fitted.history, fitted.generator.n_clusters, seconds))
+            agreement, doubt = student_agreement(fitted.history), doubt_of_student(fitted.history)
+            if fitted.student is None and fitted.config.student.enabled:
+                doubt = "no time was left to teach the student, so --mode fast runs the chains; train longer"
+            if doubt is not None:
+                click.echo(f"warning: {doubt}", err=True)
+            elif agreement is not None:
+                click.echo(about_student(agreement))
             sheet = show_path(output / SAMPLES)
             click.echo(f"look at {sheet}, then try: pixelcluster segment IMAGE --model {shown}")
             for _, message in model.failures_:

@@ -17,7 +17,7 @@ from PIL import Image
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS, check_regular_file, is_own, open_header
 from pixelcluster.io.label_map import read_label_file, read_member
-from pixelcluster.io.metrics_file import read_metrics
+from pixelcluster.io.metrics_file import AGREEMENT, read_metrics, student_agreement
 from pixelcluster.io.model_files import IMAGES, PIXELS
 from pixelcluster.io.read import read_image
 from pixelcluster.io.tiff_header import is_raster
@@ -86,6 +86,7 @@ def _summary(settings: object, history: Sequence[Mapping[str, object]]) -> dict[
         "mode": _setting(settings, "mode"),
         "epochs": len(epochs) or None,
         "objective": epochs[-1]["objective"] if epochs else None,
+        AGREEMENT: student_agreement(history),
     }
     return {name: value for name, value in facts.items() if value is not None}
 

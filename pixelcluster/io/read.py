@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning, caller_level, show_path
 from pixelcluster.io.decode import MAX_PIXELS, is_own, load_image, open_header, upright
 from pixelcluster.io.tiff_header import is_raster
 
@@ -159,7 +159,7 @@ def _from_pil(image: Image.Image, name: str) -> NDArray[np.float32]:
 
 
 def _from_16_bit_grey(image: Image.Image, name: str) -> NDArray[np.float32]:
-    """Scale 16-bit grey, white where it has the value that stands for transparency: it tells no brightness."""
+    """Scale 16-bit grey; the value that stands for transparency becomes white and has no say in the scale."""
     # Arrays of the big-endian variants come in their own byte order; astype makes them native.
     values, key = np.asarray(image), image.info.get("transparency")
     if not isinstance(key, int) or not (hidden := values == key).any():
@@ -204,7 +204,7 @@ def _warn_of_transparency(name: str) -> None:
         f"{name}: transparent pixels are laid over white and count as white; where that is wrong, lay the "
         "image over another colour",
         PixelClusterWarning,
-        stacklevel=1,  # always the same place: one message an image, as for 16 bits
+        stacklevel=caller_level(),
     )
 
 
@@ -243,7 +243,7 @@ def _scaled_16_bit(array: NDArray[np.generic], name: str) -> NDArray[np.float32]
             f"{name}: its 16-bit values reach {top} of 65535, so {white} ({bits} bits) is taken for white; "
             "for another white, scale the values to 65535",
             PixelClusterWarning,
-            stacklevel=1,  # always the same place: one message an image, however often it is read
+            stacklevel=caller_level(),
         )
     return _scaled(array, white)
 

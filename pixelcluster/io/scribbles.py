@@ -1,7 +1,7 @@
 """Strokes of known labels: an indexed or grey PNG, Labelme JSON, or GeoJSON in pixel coordinates.
 
-In a PNG 0 is unknown and i is cluster i; cluster 0 is marked in JSON, where a label is an id or a name. Holes of
-polygons are left as they are.
+In a PNG 0 is unknown and i is cluster i; cluster 0 is marked in JSON, where a label is an id or a name. Holes
+of polygons are not marked.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pixelcluster.io.label_map import read_label_map
 
 Marks = NDArray[np.int32]
 Shape = tuple[str, str, list[NDArray[np.float64]]]
-"""Label, what to draw ("area", "line" or "points"), points (n, 2) x, y: of an area its outline, then its holes; of
-the others one array."""
+"""Label, what to draw ("area", "line" or "points"), and points (n, 2) x, y: of an area its outline, then its
+holes; of the others one array."""
 
 UNKNOWN = -1
 MAX_CLASS = 255

@@ -16,11 +16,13 @@ class Chain(NamedTuple):
 
     Attributes:
         z: (d, hz, wz) float32.
+        direction: as z; along which log p curved most at the last visit, 0 where that is not known.
         label_map: (h, w) int16.
         steps: visits so far, () int64; with the seed and the id it fixes the noise of the next visit.
     """
 
     z: Tensor
+    direction: Tensor
     label_map: Tensor
     steps: Tensor
 
@@ -56,15 +58,23 @@ class Chains:
         label_map = torch.stack([chain.label_map for chain in chains]).long()
         return z, label_map, [int(chain.steps) for chain in chains]
 
-    def put(self, ids: Sequence[int | str], z: Tensor, label_map: Tensor) -> None:
-        """Store z (B, d, hz, wz) and labels (B, h, w), and count the visit (a first one counts 0)."""
-        stored_z = z.detach().to("cpu", torch.float32)
-        stored_labels = label_map.detach().to("cpu", torch.int16)
-        for image_id, own_z, own_labels in zip(map(str, ids), stored_z, stored_labels, strict=True):
+    def directions(self, ids: Sequence[int | str]) -> Tensor:
+        """Return the directions of images that have chains and are of one size, (B, d, hz, wz)."""
+        return torch.stack([self._chains[str(image_id)].direction for image_id in ids])
+
+    def put(
+        self, ids: Sequence[int | str], z: Tensor, label_map: Tensor, direction: Tensor | None = None
+    ) -> None:
+        """Store z, direction (both B, d, hz, wz) and labels (B, h, w), and count the visit (a first: 0)."""
+        direction = torch.zeros_like(z) if direction is None else direction
+        zs, directions = (part.detach().to("cpu", torch.float32) for part in (z, direction))
+        label_maps = label_map.detach().to("cpu", torch.int16)
+        for image_id, *own in zip(map(str, ids), zs, directions, label_maps, strict=True):
             before = self._chains.get(image_id)
             steps = torch.tensor(0) if before is None else before.steps + 1
             # Copies: a view would keep the whole batch alive.
-            self._chains[image_id] = Chain(own_z.clone(), own_labels.clone(), steps)
+            own_z, own_direction, own_labels = (part.clone() for part in own)
+            self._chains[image_id] = Chain(own_z, own_direction, own_labels, steps)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the chains as tensors named "<part>/<id>"."""

@@ -25,7 +25,7 @@ LogProb = Callable[[Tensor], Tensor]
 
 _PROBE = 1e-2
 _POWER_ITERATIONS = 3
-"""Along a random direction the curvature is the root mean square: 7 to 18 times less than the largest."""
+"""From a random direction, along which the curvature is 7 to 18 times less than the largest."""
 
 
 class LangevinState(NamedTuple):
@@ -87,7 +87,7 @@ def step(
         log_prob_fn: as given to `init`.
         step_size: delta, the factor of the gradient.
         temperature: of the sampled law exp(log_prob / temperature); 0 is gradient ascent.
-        preconditioner: positive diagonal P, broadcast to the position; constant along the chain.
+        preconditioner: positive diagonal P, broadcast to the position; constant along an adjusted chain.
         adjust: Metropolis correction, which makes the stationary law exact.
 
     Raises:
@@ -140,27 +140,49 @@ def run(
     return state, rejected
 
 
-def inverse_curvature(streams: Streams, state: LangevinState, log_prob_fn: LogProb) -> Tensor:
-    """Return a preconditioner (B, 1, ...): one over about the largest curvature of -log_prob, at most 1.
+def inverse_curvature(
+    streams: Streams, state: LangevinState, log_prob_fn: LogProb, direction: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return a preconditioner, one over about the largest curvature of -log_prob, and the direction of that.
 
     A latent cell that many label cells depend on is many times stiffer than one of a fine field; with this
-    factor one step size serves both, and steps below 2 do not diverge. The prior's own curvature is 1. By
-    power iteration on differences of gradients; a few bring it within some 20 % of the largest.
+    factor one step size serves both. By power iteration on differences of gradients, which comes from below:
+    from a random direction three iterations reach .5 to 1.1 of the largest curvature, .8 in the median, on
+    targets of photographs; so does one from the direction of the visit before. See also `shorten`.
 
     Args:
         streams: random numbers of the batch's images.
-        state: where the curvature is measured; constant along the chain that follows.
+        state: where the curvature is measured.
         log_prob_fn: as given to `init`.
+        direction: (B, ...), what was returned for a state nearby; 0 where nothing is known.
+
+    Returns:
+        The preconditioner (B, 1, ...), at most 1, as the prior's own curvature is 1; and the direction
+        (B, ...).
     """
-    each = (-1, *[1] * (state.position.ndim - 1))
-    direction = streams.normal(state.position.shape[1:])
-    for _ in range(_POWER_ITERATIONS):
-        direction = direction / direction.flatten(1).square().mean(1).sqrt().view(each)
-        moved = init(state.position + _PROBE * direction, log_prob_fn)
-        direction = (state.gradient - moved.gradient) / _PROBE
-    curvature = direction.flatten(1).square().mean(1).sqrt()
-    inverse: Tensor = 1 / curvature.clamp_min(1.0).view(each)
-    return inverse
+    known = _rms(direction).isfinite() & (_rms(direction) > 0)
+    direction = direction.where(known, streams.normal(state.position.shape[1:]))
+    for index in range(1 if known.all() else _POWER_ITERATIONS):
+        moved = init(state.position + _PROBE * direction / _rms(direction), log_prob_fn)
+        turned = (state.gradient - moved.gradient) / _PROBE
+        direction = turned.where(~known | (index == 0), direction)  # whatever else is in the batch
+    return 1 / _rms(direction).clamp_min(1.0), direction
+
+
+def shorten(preconditioner: Tensor, before: LangevinState, after: LangevinState) -> Tensor:
+    """Return a preconditioner (B, 1, ...) no larger than one over the curvature along the move just made.
+
+    Curvature grows on the way from a start, several times within a few steps. A step that is too long for it
+    moves along the stiffest directions, so that this alone, which takes no evaluation, keeps chains from
+    growing; a Metropolis test would hold them at such a start.
+    """
+    moved = _rms(after.position - before.position).clamp_min(torch.finfo(torch.float32).tiny)
+    return torch.minimum(preconditioner, moved / _rms(after.gradient - before.gradient))
+
+
+def _rms(values: Tensor) -> Tensor:
+    """Return the root mean square of each row of (B, ...), as (B, 1, ...)."""
+    return values.square().mean(tuple(range(1, values.ndim)), keepdim=True).sqrt()
 
 
 def _log_transition(start: LangevinState, end: Tensor, scale: float | Tensor, temperature: float) -> Tensor:

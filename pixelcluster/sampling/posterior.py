@@ -31,6 +31,7 @@ class Posterior(NamedTuple):
         log_joint: (rounds, B), log p(z) + log p(x | z, y) / tempering + log p(y), nats, but for the Potts
             normaliser.
         rejected: (B,) int64, Langevin proposals that were refused.
+        direction: (B, d, hz, wz), along which log p curves most; see `langevin.inverse_curvature`.
     """
 
     z: Tensor
@@ -38,6 +39,7 @@ class Posterior(NamedTuple):
     probabilities: Tensor
     log_joint: Tensor
     rejected: Tensor
+    direction: Tensor
 
     def select(self, kept: Tensor) -> Posterior:
         """Return the posterior of the images where kept (B,) bool is True."""
@@ -65,6 +67,7 @@ def infer(
     mask: Tensor | None = None,
     clamp: Tensor | None = None,
     drift: tuple[Tensor, float] | None = None,
+    direction: Tensor | None = None,
     after_round: Callable[[int, Tensor, Tensor], None] | None = None,
 ) -> Posterior:
     """Run the chains of a batch from (z, label_map).
@@ -78,7 +81,7 @@ def infer(
         z: (B, d, hz, wz) start of the latent field.
         label_map: (B, h, w) int64, start of the labels.
         rounds: alternations of z and y.
-        step_size: of Langevin, in units of the inverse of the largest curvature at the start; stable below 2.
+        step_size: of Langevin, in units of the inverse of the largest curvature, estimated in every round.
         langevin_steps: on z per round (m of Algorithm 1).
         gibbs_sweeps: over y a round.
         burn_in: rounds before probabilities are averaged; below `rounds`.
@@ -87,6 +90,8 @@ def infer(
         mask: (B, h, w) bool; False: the cell contributes no evidence and no count.
         clamp: (B, h, w) int64, known labels, -1 elsewhere; see `gibbs.sweep`.
         drift: mean (B, d, hz, wz) and standard deviation of p(z); None: 0 and 1.
+        direction: (B, d, hz, wz), of a posterior of the same images, to start that estimate from; 0 or None:
+            not known.
         after_round: called after each round with rounds done, labels (B, h, w) and log joint (B,).
 
     Raises:
@@ -111,24 +116,26 @@ def infer(
     def target() -> langevin.LogProb:
         return log_joint(generator, x, label_map, tempering=tempering, mask=mask, drift=drift)
 
-    preconditioner: Tensor | None = None
+    direction = torch.zeros_like(z) if direction is None else direction
     evidence: gibbs.Evidence | None = None
     for index in range(rounds):
         if z.numel() and langevin_steps:
             fixed = target()
             state = langevin.init(z, fixed)
-            if preconditioner is None:
-                preconditioner = langevin.inverse_curvature(streams, state, fixed)
-            state, refused = langevin.run(
-                streams,
-                state,
-                fixed,
-                langevin_steps,
-                step_size=step_size,
-                temperature=temperature,
-                preconditioner=preconditioner,
-            )
-            z, rejected = state.position, rejected + refused
+            preconditioner, direction = langevin.inverse_curvature(streams, state, fixed, direction)
+            for _ in range(langevin_steps):
+                before = state
+                state, info = langevin.step(
+                    streams,
+                    before,
+                    fixed,
+                    step_size=step_size,
+                    temperature=temperature,
+                    preconditioner=preconditioner,
+                )
+                preconditioner = langevin.shorten(preconditioner, before, state)
+                rejected += info.rejected
+            z = state.position
             evidence = None
         if evidence is None:
             evidence = generator.evidence(x, generator.trunk(z, size), mask)
@@ -154,4 +161,4 @@ def infer(
         if after_round is not None:
             after_round(index + 1, label_map, trace[-1])
     probabilities = total / (gibbs_sweeps * (rounds - burn_in))
-    return Posterior(z, label_map, probabilities, torch.stack(trace), rejected)
+    return Posterior(z, label_map, probabilities, torch.stack(trace), rejected, direction)

@@ -70,12 +70,11 @@ def segment(
             a stack.
     """
     started = time.perf_counter()
-    check_k(k)
+    k = check_k(k)
     if mode is not None:
         check_mode(mode, get_args(Mode))
     check_stack_has_model(stack, mode)
-    check_seed(seed)
-    k = None if k is None or k == "auto" else int(k)  # NumPy's own do not go into settings
+    seed = check_seed(seed)
     picture = read_image(image, max_pixels=max_pixels)
     if scribbles is not None:
         if stack is not None or mode == "exact":

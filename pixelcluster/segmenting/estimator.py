@@ -51,6 +51,7 @@ class PixelCluster:
 
     Attributes:
         model_: the fitted model.
+        n_clusters_: K of the fitted model, clusters merged away among them.
         failures_: (path, message) of files of a folder that could not be read.
 
     Examples:
@@ -79,6 +80,11 @@ class PixelCluster:
             return f"PixelCluster({wanted}not fitted)"
         k, stack = self.model_.generator.n_clusters, self.model_.config.targets.stack
         return f"PixelCluster({counted(k, 'cluster')}, stack {stack}, fitted)"
+
+    @property
+    def n_clusters_(self) -> int:
+        """K of the fitted model, clusters merged away among them."""
+        return self.model_.generator.n_clusters
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the arguments of the class by name, as scikit-learn's `clone` wants them.
@@ -135,7 +141,7 @@ class PixelCluster:
             arrays,
             config,
             masks=masks,
-            seed=self.seed,
+            seed=check_seed(self.seed),
             device=choose_device(self.device),
             deadline=deadline,
             progress=progress,
@@ -170,7 +176,7 @@ class PixelCluster:
             PixelClusterError: not fitted, no such mode, or an image that cannot be read.
         """
         started = time.perf_counter()
-        model = self._fitted()
+        model, seed = self._fitted(), check_seed(self.seed)
         chosen: Mode = model.config.mode if mode is None else mode
         check_mode(chosen, get_args(Mode))
         picture = read_image(image, max_pixels=self.max_pixels)
@@ -180,7 +186,7 @@ class PixelCluster:
                 raise PixelClusterError("scribbles need the chains; use mode exact, or leave the mode out")
             marks, chosen = self._marks(scribbles, picture.shape[:2]), "exact"
         labels, soft = label_image(
-            Reader(model, chosen, self.seed, choose_device(self.device)),
+            Reader(model, chosen, seed, choose_device(self.device)),
             picture,
             probabilities=probabilities,
             scribbles=marks,
@@ -189,7 +195,7 @@ class PixelCluster:
         info: dict[str, object] = {
             "mode": chosen if model.student is not None else "exact",
             "stack": model.config.targets.stack,
-            "seed": self.seed,
+            "seed": seed,
             "n_clusters": model.generator.n_clusters,
             "seconds": time.perf_counter() - started,
         }
@@ -212,7 +218,8 @@ class PixelCluster:
         """
         refuse_other_kind(folder, PIXELS)
         model = load_model(folder, choose_device(device))
-        loaded = cls(config=model.config, seed=seed, device=device, max_pixels=max_pixels)
+        k = model.generator.n_clusters
+        loaded = cls(k, config=model.config, seed=seed, device=device, max_pixels=max_pixels)
         loaded.model_ = model
         return loaded
 
@@ -222,8 +229,7 @@ class PixelCluster:
         if config is None:
             config = RunConfig() if self.config is None else load_config(cast("str | Path", self.config))
         if self.n_clusters is not None:
-            check_n_clusters(self.n_clusters)
-            config = config.model_copy(update={"n_clusters": self.n_clusters})
+            config = config.model_copy(update={"n_clusters": check_n_clusters(self.n_clusters)})
         if self.stack is not None:
             same = self.stack == config.targets.stack
             options = config.targets.options if same else {}

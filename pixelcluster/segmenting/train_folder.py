@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
 from dataclasses import dataclass
@@ -11,12 +12,15 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from PIL import Image
 
+from pixelcluster import clock
 from pixelcluster.errors import PixelClusterError, PixelClusterWarning, show_path
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.label_map import png_note
+from pixelcluster.io.metrics_file import AGREEMENT, METRICS, dump_metrics
+from pixelcluster.io.model_files import PIXELS
 from pixelcluster.io.read import list_images
 from pixelcluster.io.write import atomic_write
-from pixelcluster.progress import Progress
+from pixelcluster.progress import Progress, silent
 from pixelcluster.render.grid import contact_sheet
 from pixelcluster.resuming.folder import run_folder
 from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
@@ -24,9 +28,12 @@ from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
 if TYPE_CHECKING:
     from pixelcluster.resuming.snapshots import Snapshots
     from pixelcluster.segmenting.estimator import PixelCluster
+    from pixelcluster.segmenting.segmentation import Segmentation
 
 N_SAMPLES = 12
 SAMPLES = "samples.png"
+_SAMPLE_SECONDS, _SAMPLE_SHARE = 60.0, 0.1
+"""The longest that samples are drawn: so many seconds, or this share of a limit the run was given."""
 
 
 @dataclass(frozen=True)
@@ -155,6 +162,15 @@ def resume_folder(
     return _finish(model, folder, _images(folder), output, minutes, snapshots, progress)
 
 
+def is_finished(output: Path) -> bool:
+    """Whether a folder holds the model of a run and no checkpoint to go on from."""
+    from pixelcluster.resuming.snapshots import find
+    from pixelcluster.training.checkpoint import WEIGHTS
+
+    whole = all(os.path.isfile(output / name) for name in (PIXELS, WEIGHTS))
+    return whole and not find(output / CHECKPOINTS)
+
+
 def _images(folder: Path) -> list[Path]:
     """Return the images of a folder."""
     if not os.path.isdir(folder):
@@ -187,35 +203,66 @@ def _finish(
         snapshots.stop.deferred = False
         if snapshots.stop.received is not None:
             raise Interrupted(snapshots.stop.received, snapshots.stop.message)
+    seconds = min(_SAMPLE_SECONDS, math.inf if minutes is None else 60 * _SAMPLE_SHARE * minutes)
+    sheet, agreement = draw_samples(model, images, deadline=clock.now() + seconds, progress=progress)
     with atomic_write(output / SAMPLES, overwrite=True) as temporary:
-        sample_sheet(model, images).save(temporary, "PNG", pnginfo=png_note("sheet of samples"))
+        sheet.save(temporary, "PNG", pnginfo=png_note("sheet of samples"))
+    if agreement is not None:
+        history = model.model_.history
+        history[-1][AGREEMENT] = agreement
+        with atomic_write(output / METRICS, overwrite=True) as temporary:
+            temporary.write_text(dump_metrics(history), encoding="utf-8")
     return model
 
 
-def sample_sheet(model: PixelCluster, images: list[Path]) -> Image.Image:
-    """Segment images spread evenly over the list and lay them out.
+def draw_samples(
+    model: PixelCluster,
+    images: list[Path],
+    *,
+    deadline: float = math.inf,
+    progress: Progress | None = None,
+) -> tuple[Image.Image, float | None]:
+    """Segment images spread evenly over the list, lay them out, and compare the student with the chains.
 
     Args:
         model: fitted.
         images: paths; those that cannot be read are left out.
+        deadline: `clock.now()` after which no further image is drawn.
+        progress: told how far it is.
 
     Returns:
-        The contact sheet with one legend for all.
+        The contact sheet in the model's own mode, with one legend for all; and of all pixels drawn the share
+        that both modes give one label, None where there is no student.
 
     Raises:
         PixelClusterError: none of the images can be read.
     """
     pairs, shares, palette = [], [], None
+    same = total = 0
+    show, has_student = progress or silent, model.model_.student is not None
     picks = np.unique(np.linspace(0, len(images) - 1, min(N_SAMPLES, len(images))).round().astype(int))
-    for i in picks:
+    for done, i in enumerate([*picks[::2], *picks[1::2]]):  # of the whole list also where time is up
+        show({"phase": "drawing samples", "share": done / len(picks)})
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", PixelClusterWarning)  # fit has already told of it
-                result = model.predict(images[i], mode="fast")
+                result = model.predict(images[i])
         except PixelClusterError:  # and of this
             continue
         picture = Image.fromarray((result.image * 255 + 0.5).astype(np.uint8))
         pairs.append((picture, result.overlay(0.55, legend=False)))
         shares.append(result.shares())
         palette = result.palette
-    return contact_sheet(pairs, palette=palette, shares=np.mean(shares, axis=0).tolist() if shares else None)
+        if has_student:
+            same += _n_alike(model, result)
+            total += result.label_map.size
+        if clock.now() > deadline:
+            break
+    sheet = contact_sheet(pairs, palette=palette, shares=np.mean(shares, axis=0).tolist() if shares else None)
+    return sheet, same / total if total else None
+
+
+def _n_alike(model: PixelCluster, result: Segmentation) -> int:
+    """Return how many pixels of a segmentation have the same label in the other mode."""
+    other = model.predict(result.image, mode="exact" if result.info["mode"] == "fast" else "fast")
+    return int((other.label_map == result.label_map).sum())

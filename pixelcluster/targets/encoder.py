@@ -6,7 +6,9 @@ together are reduced to their leading principal components.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextvars import ContextVar
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +23,8 @@ from pixelcluster.targets.linear_maps import principal_components
 # Layer outputs come at strides up to this; the input is resized to a multiple, so that their cells line up.
 _MULTIPLE = 32
 _DEFAULT_LAYERS = {OFFLINE_ENCODER: ("blocks.2", "blocks.4", "blocks.5", "blocks.6")}
+_outputs: ContextVar[dict[str, Tensor]] = ContextVar("_outputs")
+"""Layers of the call under way, by name; each thread has its own."""
 
 
 class EncoderStack(LinearStack):
@@ -117,28 +121,29 @@ class LayerReader(nn.Module):
         super().__init__()
         self.encoder = encoder.eval().requires_grad_(False)
         self._layers = layers
-        self._outputs: dict[str, Tensor] = {}
         modules = dict(encoder.model.named_modules())  # type: ignore[union-attr]
         for name in layers or ():
             if name not in modules:
                 known = ", ".join(key for key in modules if key.count(".") <= 1 and key)
                 raise PixelClusterError(f"encoder has no layer {name!r}; choose from {known}")
-            modules[name].register_forward_hook(self._keep(name))
+            modules[name].register_forward_hook(partial(_keep, name))
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
         """Return the layers, each (B, C_l, h_l, w_l), of normalised inputs (B, 3, H, W)."""
-        pyramid = list(self.encoder(inputs))
+        kept: dict[str, Tensor] = {}
+        before = _outputs.set(kept)
+        try:
+            pyramid = self.encoder(inputs)
+        finally:
+            _outputs.reset(before)
         if self._layers is None:
             return [level for level in pyramid[1:] if level.shape[1] > 0]
-        outputs = [self._outputs[name] for name in self._layers]
-        self._outputs.clear()
-        return outputs
+        return [kept[name] for name in self._layers]
 
-    def _keep(self, name: str) -> Callable[[nn.Module, object, Tensor], None]:
-        def hook(_module: nn.Module, _inputs: object, output: Tensor) -> None:
-            self._outputs[name] = output
 
-        return hook
+def _keep(name: str, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+    """Note the output of a layer; a function of the module, so that models can be pickled and copied."""
+    _outputs.get()[name] = output
 
 
 def _input_shape(images: Tensor, scale: float) -> tuple[int, int]:

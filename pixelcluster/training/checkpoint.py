@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import nn
 
 from pixelcluster.config_file import dump_config, load_config
 from pixelcluster.errors import PixelClusterError, show_path
-from pixelcluster.io.metrics_file import METRICS, read_metrics
+from pixelcluster.io.metrics_file import METRICS, dump_metrics, read_metrics
 from pixelcluster.io.model_files import PIXELS
 from pixelcluster.io.write import atomic_set, make_folder
 from pixelcluster.resuming.state_file import save_tensors
@@ -64,7 +63,7 @@ def save_model(model: TrainedModel, folder: str | Path) -> None:
     files = [path / name for name in (PIXELS, METRICS, WEIGHTS)]
     with atomic_set(files, overwrite=True) as (config, metrics, weights):
         save_tensors(tensors, weights, {"format": "pixelcluster"})
-        metrics.write_text("".join(json.dumps(entry) + "\n" for entry in model.history), encoding="utf-8")
+        metrics.write_text(dump_metrics(model.history), encoding="utf-8")
         config.write_text(dump_config(model.config), encoding="utf-8")
 
 

@@ -189,7 +189,7 @@ class Fit:
             self.chains.put(refused, torch.zeros_like(z[~finite.cpu()]), label_map[~finite.cpu()])
             indices = [index for index in indices if index not in refused]
             x, mask, posterior = x[finite], mask[finite], posterior.select(finite)
-        self.chains.put(indices, posterior.z, posterior.label_map)
+        self.chains.put(indices, posterior.z, posterior.label_map, posterior.direction)
         for index, own in zip(indices, posterior.probabilities.half().cpu(), strict=True):
             self.probabilities[index] = own.clone()
         if indices and not self._learn(x, mask, posterior):
@@ -218,6 +218,7 @@ class Fit:
             temperature=sampler.temperature,
             tempering=sampler.tempering,
             mask=mask,
+            direction=self.chains.directions(indices).to(self.device),
         )
 
     def update_clusters(self, counts: Tensor) -> None:

@@ -94,7 +94,8 @@ def _check_chains(fit: Fit) -> None:
     for index, image in enumerate(fit.images):
         z, label_map, _ = fit.chains.get([index])
         wanted = fit.generator.trunk.latent_shape(*image.mask.shape)
-        if label_map.shape[1:] != image.mask.shape or z.shape[1:] != wanted:
+        shapes = {z.shape[1:], fit.chains.directions([index]).shape[1:]}
+        if label_map.shape[1:] != image.mask.shape or shapes != {wanted}:
             raise ValueError(f"chain {index} has another size than its image")
         if not 0 <= int(label_map.min()) <= int(label_map.max()) < fit.generator.n_clusters:
             raise ValueError(f"chain {index} has labels outside 0 to {fit.generator.n_clusters - 1}")

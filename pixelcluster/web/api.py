@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
@@ -16,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 import pixelcluster
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import read_image
 from pixelcluster.render.palette import categorical, hex_colours
 from pixelcluster.web.files import FILES, label_bytes, view_jpeg
@@ -83,9 +84,10 @@ class Api:
             body = await read_body(request, self.settings.max_bytes)
             return await run_in_threadpool(self._add, body)
 
-    def sample(self, request: Request) -> Response:
+    async def sample(self, request: Request) -> Response:
         """Take the sample picture, which scikit-learn ships (`assets/samples/china.jpg` is the same file)."""
-        return self._add(_SAMPLE.read_bytes())
+        async with self._uploads:
+            return await run_in_threadpool(lambda: self._add(_SAMPLE.read_bytes()))
 
     def sample_view(self, request: Request) -> Response:
         """The sample picture itself."""
@@ -157,8 +159,11 @@ class Api:
         return Response(body, media_type=media, headers={"Content-Disposition": "attachment"})
 
     def _add(self, body: bytes) -> Response:
-        image = read_image(body, max_pixels=self.settings.max_pixels)
-        picture = self.store.add(image)
+        with warnings.catch_warnings(record=True) as caught:  # holds for all threads: one upload at a time
+            warnings.simplefilter("always", PixelClusterWarning)
+            image = read_image(body, max_pixels=self.settings.max_pixels)
+        notes = [str(warning.message) for warning in caught if warning.category is PixelClusterWarning]
+        picture = self.store.add(image, tuple(notes))
         height, width = image.shape[:2]
         return JSONResponse({"id": picture.id, "height": height, "width": width}, status_code=201)
 

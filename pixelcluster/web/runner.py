@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.config import ClusterSettings
-from pixelcluster.errors import PixelClusterError
+from pixelcluster.errors import PixelClusterError, counted
 from pixelcluster.render.palette import categorical, hex_colours
 from pixelcluster.segmenting.alone.correct import correct_image
 from pixelcluster.segmenting.api import segment
@@ -83,27 +84,34 @@ class Runner:
 
         def work(watch: Watch) -> str:
             run = self._alone if self._model is None else self._with_model
-            result = run(picture.image, asked, marks, before, watch)
+            result = run(picture, asked, marks, before, watch)
             _check_count(result.found.n_clusters)
+            result = replace(result, notes=(*picture.notes, *result.notes))
             return self._store.put(picture, result, after=asked.result)
 
         return work
 
     def _alone(
         self,
-        image: NDArray[np.float32],
+        picture: Picture,
         asked: RunRequest,
         marks: Marks | None,
         before: Result | None,
         watch: Watch,
     ) -> Result:
+        image = picture.image
         if marks is not None and before is not None:
             started = time.perf_counter()
             labels = correct_image(image, before.shown.label_map, marks, watch=watch)
             n_clusters = max(before.found.n_clusters, int(labels.max()) + 1)
             info = {"seconds": time.perf_counter() - started}
             found = Segmentation.build(image, labels, n_clusters, info=info)
-            return Result.start(found, ClusterSettings(names=before.settings.names))
+            # What was merged before the strokes were painted is merged in the labels already, and its ids are
+            # free: strokes may give them to new classes.
+            now, free = _settings_now(picture, asked, before), before.settings.merged
+            names = {i: name for i, name in now.names.items() if i not in free}
+            merged = {i: taker for i, taker in now.merged.items() if free.keys().isdisjoint((i, taker))}
+            return Result.start(found, ClusterSettings(names=names, merged=merged))
         if marks is not None:
             found = segment(image, asked.k, scribbles=marks, watch=watch)
             return Result.start(found, ClusterSettings())
@@ -111,24 +119,29 @@ class Runner:
         notes: tuple[str, ...] = ()
         # What `segment` warns of is told here: a warning would end on the terminal.
         if k is not None and (possible := count_colours(image, at_least=k)) < k:
-            notes = (f"asked for {k} clusters, but the image has {possible} distinct colours",)
+            notes = (f"asked for {k} clusters, but the image has {counted(possible, 'distinct colour')}",)
             k = possible
         found = segment(image, k, watch=watch)
         return Result.start(found, ClusterSettings(), notes)
 
     def _with_model(
         self,
-        image: NDArray[np.float32],
+        picture: Picture,
         asked: RunRequest,
         marks: Marks | None,
         before: Result | None,
         watch: Watch,
     ) -> Result:
         assert self._model is not None
-        found = self._model.predict(image, mode=asked.mode, scribbles=marks, watch=watch)
+        found = self._model.predict(picture.image, mode=asked.mode, scribbles=marks, watch=watch)
         names = {i: name for i, name in enumerate(found.names) if name}
-        settings = ClusterSettings(names=names) if before is None else before.settings
+        settings = ClusterSettings(names=names) if before is None else _settings_now(picture, asked, before)
         return Result.start(found, settings)
+
+
+def _settings_now(picture: Picture, asked: RunRequest, before: Result) -> ClusterSettings:
+    """Return names and merges of the result a run began with: people change them while it waits and runs."""
+    return picture.results.get(asked.result or "", before).settings
 
 
 def _check_count(n_clusters: int) -> None:

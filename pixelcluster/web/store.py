@@ -89,9 +89,10 @@ def _under(found: Segmentation, settings: ClusterSettings) -> Segmentation:
 
 @dataclass
 class Picture:
-    """An image and its results, oldest first."""
+    """An image, what reading it warned of, and its results, oldest first."""
 
     image: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     results: OrderedDict[str, Result] = field(default_factory=OrderedDict)
 
@@ -109,9 +110,9 @@ class Store:
         self._pictures: OrderedDict[str, Picture] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, image: NDArray[np.float32]) -> Picture:
-        """Keep an image (H, W, 3), and forget those that were not used for longest."""
-        picture = Picture(image)
+    def add(self, image: NDArray[np.float32], notes: tuple[str, ...] = ()) -> Picture:
+        """Keep an image (H, W, 3) with its notes, and forget those that were not used for longest."""
+        picture = Picture(image, notes)
         with self._lock:
             self._pictures[picture.id] = picture
             while len(self._pictures) > 1 and not self._fits():

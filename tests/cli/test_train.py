@@ -14,20 +14,31 @@ import pytest
 from click.testing import CliRunner
 
 from pixelcluster.cli.main import cli
+from pixelcluster.config import RunConfig
 from pixelcluster.segmenting import train_folder
 from pixelcluster.stopping import Interrupted, StopSignals
 from pixelcluster.torture.samples import SETTINGS
 
 
 @pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, dict[str, Any]]]:
+def history() -> list[dict[str, object]]:
+    """What training measures."""
+    return []
+
+
+@pytest.fixture
+def calls(
+    monkeypatch: pytest.MonkeyPatch, history: list[dict[str, object]]
+) -> list[tuple[Any, dict[str, Any]]]:
     """Runs that only keep what they are given."""
     seen: list[tuple[Any, dict[str, Any]]] = []
     for name in ("train_folder", "resume_folder"):
 
         def keep(*args: Any, name: str = name, **kw: Any) -> SimpleNamespace:
             seen.append((name, args, kw))
-            model = SimpleNamespace(history=[], generator=SimpleNamespace(n_clusters=5))
+            student = None if history and "student_loss" not in history[-1] else object()
+            generator = SimpleNamespace(n_clusters=5)
+            model = SimpleNamespace(history=history, generator=generator, student=student, config=RunConfig())
             return SimpleNamespace(failures_=[], model_=model)
 
         monkeypatch.setattr(train_folder, name, keep)
@@ -55,6 +66,36 @@ def test_training_gets_the_choices(calls) -> None:
         "5 clusters, 0 s",
         f"look at {sheet}, then try: pixelcluster segment IMAGE --model model",
     ]
+
+
+def test_how_far_the_student_is_from_the_chains_is_told(calls, history) -> None:
+    said = "the student agrees with the chains on {} % of the pixels of the sample images"
+    late = "no time was left to teach the student, so --mode fast runs the chains; train longer"
+    for student, out, err in [
+        ({"student_loss": 0.5, "student_agreement": 0.93}, [said.format(93)], ""),
+        (
+            {"student_loss": 2.5, "student_agreement": 0.65},
+            [],
+            f"warning: {said.format(65)}; train longer, or use --mode exact\n",
+        ),
+        ({}, [], f"warning: {late}\n"),
+    ]:
+        history[:] = [{"objective": 1.0, **student}]
+        result = run("photos", "-o", "model")
+        assert result.exit_code == 0
+        assert result.stdout.splitlines()[2:-1] == out
+        assert result.stderr == err
+
+
+def test_a_finished_run_is_no_mistake_and_a_missing_folder_is_named(calls, tmp_path: Path) -> None:
+    for name in ("config.yaml", "model.safetensors"):
+        (tmp_path / name).touch()
+    result = run("--resume", tmp_path)
+    assert result.exit_code == 0
+    assert result.stdout == (
+        f"{tmp_path}: the run is finished and its model written; there is nothing to resume\n"
+    )
+    assert calls == []
 
 
 def test_resuming_takes_a_folder_and_a_time_only(calls) -> None:

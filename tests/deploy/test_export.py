@@ -22,10 +22,12 @@ SAMPLE = Path(__file__).parents[2] / "assets" / "samples" / "chelsea.png"
 @pytest.mark.parametrize(("to", "name"), [("onnx", "m.onnx"), ("torch", "m.pt2")])
 def test_an_exported_file_labels_images_of_any_size_as_the_model_does(to, name, tmp_path) -> None:
     model = untrained(merged={2: 0}, input_scale=1.5)
+    model.history.append({"student_agreement": 0.65})
     save_model(model, tmp_path / "model")
     arguments = ["export", str(tmp_path / "model"), "--to", to, "-o", str(tmp_path / name)]
     result = CliRunner().invoke(cli, [*arguments, "--check", str(SAMPLE)])
     assert result.exit_code == 0, result.output
+    assert "warning: the student agrees with the chains on 65 % of the pixels" in result.stderr
     words = result.stdout.splitlines()[-1].split()
     assert float(words[0]) >= 99.9
     assert words[1:4] == ["%", "of", "the"]

@@ -111,6 +111,12 @@ def test_a_model_is_summed_up_first(model: Path) -> None:
         assert describe(model)["kind"] == "model"
 
 
+def test_how_far_the_student_agrees_is_shown(model: Path) -> None:
+    lines = '{"objective": -1}\n{"student_loss": 1, "student_agreement": 0.65}\n'
+    (model / "metrics.jsonl").write_text(lines)
+    assert describe(model)["student_agreement"] == 0.65
+
+
 def test_soft_maps_say_what_they_are(tmp_path: Path) -> None:
     soft = np.full((4, 3, 5), 0.25, np.float32)
     encode_probabilities(tmp_path / "p.npz", soft)

@@ -105,7 +105,8 @@ def test_16_bit_grey_keeps_its_bits_where_one_value_is_transparent(tmp_path: Pat
 
 
 def test_a_transparent_value_does_not_count_for_the_white_of_16_bits(tmp_path: Path) -> None:
-    Image.fromarray(np.array([[0, 4000, 65535]], dtype=np.uint16)).save(tmp_path / "t.png", transparency=65535)
+    grey = np.array([[0, 4000, 65535]], dtype=np.uint16)
+    Image.fromarray(grey).save(tmp_path / "t.png", transparency=65535)
     with (
         pytest.warns(PixelClusterWarning, match="transparent"),
         pytest.warns(PixelClusterWarning, match=r"reach 4000 of 65535, so 4095 \("),

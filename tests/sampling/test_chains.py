@@ -31,6 +31,20 @@ def test_visits_are_counted_by_image() -> None:
     assert chains.get([1])[1].eq(1).all()
 
 
+def test_a_direction_is_kept_until_a_visit_leaves_none() -> None:
+    chains = Chains()
+    z, labels = torch.zeros(2, 1, 2, 2), torch.zeros(2, 2, 2, dtype=torch.int64)
+    chains.put([0, 1], z, labels)
+    assert chains.directions([0, 1]).eq(0).all()
+    chains.put([0, 1], z, labels, torch.stack([z[0] + 1, z[1] + 2]))
+    assert chains.directions([1, 0])[:, 0, 0, 0].tolist() == [2, 1]
+    restored = Chains()
+    restored.load_state_dict(chains.state_dict())
+    assert torch.equal(restored.directions([0, 1]), chains.directions([0, 1]))
+    chains.put([1], z[:1], labels[:1])
+    assert chains.directions([0, 1]).flatten(1).any(1).tolist() == [True, False]
+
+
 def test_stored_chains_do_not_alias_the_batch() -> None:
     chains = Chains()
     z = torch.zeros(1, 1, 1, 1)

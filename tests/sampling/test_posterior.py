@@ -7,7 +7,7 @@ import torch
 
 from pixelcluster.errors import PixelClusterError
 from pixelcluster.model.convolutional import ConvolutionalGenerator
-from pixelcluster.model.generator import ClusteredGenerator
+from pixelcluster.model.generator import ClusteredGenerator, log_joint
 from pixelcluster.model.graph import PixelGrid
 from pixelcluster.model.prior import LabelPrior, log_prior
 from pixelcluster.sampling.noise import Streams
@@ -139,6 +139,55 @@ def test_joint_of_z_and_y_has_the_enumerated_label_law() -> None:
     assert ((shares - law).abs() < 5 * (law * (1 - law) / n).sqrt()).all()
     assert posterior.log_joint.shape == (25, n)
     assert (posterior.rejected < 25).all()
+
+
+def test_the_log_joint_is_that_of_the_last_state_and_the_tempered_evidence() -> None:
+    generator, x, z, label_map, prior = setting(2)
+    mask = torch.rand(2, *SIZE, generator=torch.Generator().manual_seed(1)) > 0.4
+    graph = PixelGrid(*SIZE, mask=mask)
+    options = {"rounds": 2, "step_size": 0.3, "tempering": 3.0, "mask": mask}
+    posterior = infer(Streams(0, [0, 1]), x, generator, prior, graph, z, label_map, **options)
+    with torch.no_grad():
+        joint = log_joint(generator, x, posterior.label_map, tempering=3.0, mask=mask)(posterior.z)
+    expected = joint + log_prior(posterior.label_map, prior, graph, mask)
+    torch.testing.assert_close(posterior.log_joint[-1], expected, rtol=1e-4, atol=1e-3)
+
+
+def stiffening(z: torch.Tensor) -> torch.Tensor:
+    """log p of a curvature of 1 at 0 that grows as 1 + 300 z^2."""
+    return -(z.square() / 2 + 25 * z.pow(4)).flatten(1).sum(1)
+
+
+def test_curvature_that_grows_on_the_way_does_not_carry_the_chains_off(monkeypatch) -> None:
+    """Measured once, at z = 0, it lets a step overshoot ever further."""
+    generator, x, _, label_map, prior = setting(4)
+    z = torch.zeros(4, *generator.trunk.latent_shape(*SIZE))
+    monkeypatch.setattr("pixelcluster.sampling.posterior.log_joint", lambda *_, **__: stiffening)
+    options = {"rounds": 10, "langevin_steps": 5, "step_size": 0.5}
+    posterior = infer(Streams(0, range(4)), x, generator, prior, PixelGrid(*SIZE), z, label_map, **options)
+    assert float(posterior.z.abs().max()) < 1.5
+    curvature = 1 + 300 * posterior.z.square()
+    assert float(curvature.max()) > 5  # it has grown
+    assert posterior.rejected.eq(0).all()
+
+
+@pytest.mark.parametrize(("kept", "first"), [(False, 3), (True, 1)])
+def test_curvature_is_measured_in_every_round_and_its_direction_kept(monkeypatch, kept, first) -> None:
+    generator, x, z, label_map, prior = setting(2)
+    calls = []
+
+    def counted(*arguments, **options):
+        log_prob = log_joint(*arguments, **options)
+        return lambda z: calls.append(1) or log_prob(z)
+
+    monkeypatch.setattr("pixelcluster.sampling.posterior.log_joint", counted)
+    options = {"rounds": 3, "langevin_steps": 4, "step_size": 0.3}
+    options["direction"] = torch.ones_like(z) if kept else None
+    posterior = infer(Streams(0, [0, 1]), x, generator, prior, PixelGrid(*SIZE), z, label_map, **options)
+    assert len(calls) == 3 * (1 + 4) + first + 1 + 1
+    assert posterior.direction.shape == z.shape
+    assert posterior.direction.flatten(1).any(1).all()
+    assert posterior.select(torch.tensor([True, False])).direction.shape[0] == 1
 
 
 def test_settings_that_cannot_work_are_refused() -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import copy
+import json
+import pickle
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,8 @@ from pixelcluster.metrics.matching import Confusion
 from pixelcluster.segmenting.api import one_image_settings, segment
 from pixelcluster.segmenting.estimator import PixelCluster
 from tests.synthetic import settings, textures
+
+STUDENT = {"enabled": True, "pretrained": False, "encoder": "test_resnet", "views": 1, "steps": 2}
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def test_choices_override_the_configuration(tmp_path) -> None:
     assert PixelCluster()._settings() == RunConfig()
 
 
-@pytest.mark.parametrize("n_clusters", [0, -3, 2.5, "many"])
+@pytest.mark.parametrize("n_clusters", [0, -3, 2.5, "many", True])
 def test_a_number_of_clusters_that_is_none(n_clusters) -> None:
     with pytest.raises(PixelClusterError, match="n_clusters is"):
         PixelCluster(n_clusters, config=settings()).fit(textures(1)[0])
@@ -102,6 +108,19 @@ def test_settings_that_exclude_each_other_are_refused_before_any_image_is_read()
 def test_a_date_is_a_seed() -> None:
     model = PixelCluster(config=settings(training={"epochs": 1}), seed=20_261_122)
     assert model.fit(textures(1, side=32)[0]).model_.history
+
+
+def test_whole_numbers_of_numpy_are_as_those_of_python(tmp_path) -> None:
+    images, config = textures(1, side=32)[0], settings(training={"epochs": 1})
+    model = PixelCluster(np.int64(2), config=config, seed=np.int64(5)).fit(images)
+    model.save(tmp_path)
+    result, plain = model.predict(images[0]), PixelCluster(2, config=config, seed=5).fit(images)
+    np.testing.assert_array_equal(result.label_map, plain.predict(images[0]).label_map)
+    alone = segment(images[0], np.int64(2), stack="rgb", seed=np.int64(5))
+    assert type(result.info["seed"]) is type(alone.info["seed"]) is int
+    assert PixelCluster.load(tmp_path).model_.config.n_clusters == 2
+    with pytest.raises(PixelClusterError, match="seed is True"):
+        plain.set_params(seed=True).fit(images)
 
 
 def test_wrong_use_is_named(fitted) -> None:
@@ -260,6 +279,50 @@ def test_scikit_learn_may_clone_it(fitted: PixelCluster) -> None:
     assert repr(copy.set_params(n_clusters=5, seed=3)) == "PixelCluster(n_clusters=5, not fitted)"
     assert copy.get_params()["seed"] == 3
     assert repr(fitted) == "PixelCluster(3 clusters, stack texture, fitted)"
+
+
+def test_the_number_of_clusters_is_a_fitted_attribute(fitted: PixelCluster, tmp_path: Path) -> None:
+    assert not hasattr(PixelCluster(4), "n_clusters_")
+    assert fitted.n_clusters_ == 3
+    fitted.save(tmp_path)
+    loaded = PixelCluster.load(tmp_path)
+    assert loaded.n_clusters_ == loaded.get_params()["n_clusters"] == 3
+
+
+@pytest.mark.parametrize(
+    ("stack", "options"), [("encoder", {"scales": [1]}), ("correspondence", {"scales": [1], "steps": 1})]
+)
+def test_copies_and_threads_label_as_the_model_does(stack: str, options: dict[str, object]) -> None:
+    images, targets = textures(3, side=32)[0], {"stack": stack, "options": {stack: options}}
+    config = settings(targets=targets, training={"epochs": 1}, student=STUDENT)
+    model = PixelCluster(config=config).fit(images)
+    wanted = [model.predict(image).label_map for image in images]
+    for same in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal([same.predict(image).label_map for image in images], wanted)
+    with ThreadPoolExecutor(3) as threads:
+        found = [result.label_map for result in threads.map(model.predict, images)]
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_training_says_how_far_the_student_agrees(tmp_path: Path) -> None:
+    paths = [write(tmp_path / "in", f"{i}.png", image) for i, image in enumerate(textures(3, side=32)[0])]
+    (tmp_path / "c.yaml").write_text(dump_config(settings(training={"epochs": 1}, student=STUDENT)))
+    out = tmp_path / "out"
+    arguments = ["train", str(tmp_path / "in"), "-o", str(out), "--config", str(tmp_path / "c.yaml")]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    model = PixelCluster.load(out)
+    maps = [[model.predict(path, mode=mode).label_map for path in paths] for mode in ("fast", "exact")]
+    share = np.mean(np.equal(*maps))
+    assert share < 0.7  # two steps teach little
+    last = json.loads((out / "metrics.jsonl").read_text().splitlines()[-1])
+    assert last["student_agreement"] == pytest.approx(share)
+    assert last["student_loss"] > 0
+    warning = f"warning: the student agrees with the chains on {100 * share:.0f} % of the pixels"
+    assert warning in result.output
+    command = ["segment", str(paths[0]), "--model", str(out), "-o", str(tmp_path / "labels"), "--overwrite"]
+    assert warning not in CliRunner().invoke(cli, command).output
+    assert warning in CliRunner().invoke(cli, [*command, "--mode", "fast"]).stderr
 
 
 def test_several_images_and_image_level_models_are_named(fitted: PixelCluster, tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+import json
 import signal
 import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,18 +19,22 @@ from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import read_image
 from pixelcluster.resuming.snapshots import Snapshots
 from pixelcluster.segmenting.segmentation import Segmentation
-from pixelcluster.segmenting.train_folder import Keeping, Training, resume_folder, train_folder
+from pixelcluster.segmenting.train_folder import Keeping, Training, is_finished, resume_folder, train_folder
 from pixelcluster.stopping import Interrupted, StopSignals
 
 
 class FakeModel:
-    """Keeps the calls of the estimator; predicts halves."""
+    """Keeps the calls of the estimator; predicts halves, its student the first quarter wrong."""
 
     during: Callable[[Snapshots], None] | None = None
+    student: object = None
+    mode = "exact"
     failures_: tuple[tuple[Path, str], ...] = ()
 
     def __init__(self, **options: Any) -> None:
         self.options = options
+        self.model_ = SimpleNamespace(student=FakeModel.student, history=[{"student_loss": 1.5}])
+        self.asked: list[str | None] = []
 
     def fit(
         self,
@@ -46,13 +52,17 @@ class FakeModel:
             progress({"step": 1})
         return self
 
-    def predict(self, image: Path, mode: str) -> Segmentation:
-        picture = read_image(image)
+    def predict(self, image: Path | np.ndarray, mode: str | None = None) -> Segmentation:
+        self.asked.append(mode)
+        used, picture = mode or FakeModel.mode, read_image(image)
         halves = (np.arange(picture.shape[1]) * 2 // picture.shape[1])[None].repeat(len(picture), 0)
-        return Segmentation.build(picture, halves, 2)
+        if used == "fast":
+            halves[:, : picture.shape[1] // 4] = 1
+        return Segmentation.build(picture, halves, 2, info={"mode": used})
 
     def save(self, folder: Path) -> None:
-        (folder / "model.safetensors").touch()
+        for name in ("config.yaml", "model.safetensors"):
+            (folder / name).touch()
 
 
 @pytest.fixture(autouse=True)
@@ -77,8 +87,11 @@ def test_choices_reach_the_model_and_samples_are_drawn(photo: Callable[[str], Pa
     assert model.options["n_clusters"] == 2
     assert (model.options["seed"], model.options["max_pixels"]) == (9, 50)
     assert model.fitted == (tmp_path / "in", 3)
-    assert states == [{"step": 1}]
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["model.safetensors", "samples.png"]
+    assert states[0] == {"step": 1}
+    assert states[1:] == [{"phase": "drawing samples", "share": done / 4} for done in range(4)]
+    written = sorted(p.name for p in (tmp_path / "out").iterdir())
+    assert written == ["config.yaml", "model.safetensors", "samples.png"]
+    assert model.asked == [None] * 4  # broken.png is one of them; nothing to compare with
     with Image.open(tmp_path / "out" / "samples.png") as sheet:
         assert sheet.width == 1600
         assert sheet.info["Software"] == "pixelcluster"
@@ -128,8 +141,45 @@ def test_resuming_takes_everything_from_the_checkpoint(photo: Callable[[str], Pa
     assert model.fitted == (tmp_path / "in", 2)
     assert model.snapshots.state["step"] == 7
     assert (tmp_path / "out" / "samples.png").exists()
-    with pytest.raises(PixelClusterError, match="no checkpoint to resume"):
+    assert is_finished(tmp_path / "out")
+    with pytest.raises(PixelClusterError, match="out: holds no checkpoint to resume"):
         resume_folder(tmp_path / "out")
+
+
+def test_what_is_no_finished_run(tmp_path: Path) -> None:
+    assert not is_finished(tmp_path / "gone")
+    with pytest.raises(PixelClusterError, match="gone: there is no such folder; --resume wants the -o DIR"):
+        resume_folder(tmp_path / "gone")
+    FakeModel().save(tmp_path)
+    assert is_finished(tmp_path)
+    Snapshots(tmp_path / "checkpoints", every=1, caller={}).save(7, {})
+    assert not is_finished(tmp_path)  # another run was begun in the folder of an older model
+
+
+@pytest.mark.parametrize(("mode", "other"), [("exact", "fast"), ("fast", "exact")])
+def test_samples_are_in_the_models_mode_and_the_student_is_compared_on_them(
+    photo: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, other: str
+) -> None:
+    for name in ("in/a.png", "in/b.png"):
+        photo(name)
+    monkeypatch.setattr(FakeModel, "student", object())
+    monkeypatch.setattr(FakeModel, "mode", mode)
+    model = train_folder(tmp_path / "in", tmp_path / "out", Training())
+    assert model.asked == [None, other] * 2
+    told = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert told == model.model_.history == [{"student_loss": 1.5, "student_agreement": 0.75}]
+
+
+def test_samples_take_a_tenth_of_the_time_at_most(
+    photo: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abcdef":
+        photo(f"in/{name}.png")
+    seconds = itertools.count()
+    monkeypatch.setattr("pixelcluster.clock.now", lambda: next(seconds))
+    model = train_folder(tmp_path / "in", tmp_path / "out", Training(minutes=0.5))
+    assert len(model.asked) == 4  # 3 s from 0 on: the images that end at 1, 2 and 3 s, and one more
+    assert (tmp_path / "out" / "samples.png").exists()
 
 
 def test_a_model_that_moved_and_a_folder_that_is_gone(photo: Callable[[str], Path], tmp_path: Path) -> None:
@@ -155,7 +205,7 @@ def test_a_signal_after_the_last_step_still_writes_the_model(
     with StopSignals() as stop, pytest.raises(Interrupted, match="the model is in") as caught:
         train_folder(tmp_path / "in", tmp_path / "out", Training(), keeping=Keeping(stop=stop))
     assert caught.value.exit_code == 143
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["model.safetensors"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["config.yaml", "model.safetensors"]
 
 
 def test_a_run_that_was_begun_is_pointed_at(photo: Callable[[str], Path], tmp_path: Path) -> None:

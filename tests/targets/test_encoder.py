@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 import timm
@@ -39,6 +43,27 @@ def test_layers_equal_those_of_timm() -> None:
         model.eval()(inputs)
         ours = LayerReader(encoder, ["blocks.5"])(inputs)
     torch.testing.assert_close(ours, kept)
+
+
+def test_calls_of_two_threads_keep_their_own_layers() -> None:
+    reader = LayerReader(load_encoder(OFFLINE_ENCODER)[0], ["blocks.2", "blocks.6"])
+    inputs = torch.randn(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    alone = [reader(image) for image in inputs]
+    both = Barrier(2, timeout=20)
+
+    def wait(*_arguments: object) -> None:
+        both.wait()
+
+    reader.encoder.model.blocks[6].register_forward_hook(wait)  # both have run before either returns
+    with ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(reader, inputs))
+    torch.testing.assert_close(together, alone, atol=0, rtol=0)
+
+
+def test_copies_are_whole(stack: EncoderStack) -> None:
+    wanted = stack(images())
+    for same in (copy.deepcopy(stack), pickle.loads(pickle.dumps(stack))):
+        torch.testing.assert_close(same(images()), wanted, atol=0, rtol=0)
 
 
 def test_targets_do_not_depend_on_the_batch(stack: EncoderStack) -> None:

@@ -97,7 +97,9 @@ def test_one_process_goes_on_from_the_checkpoint_of_two(both, tmp_path: Path) ->
     own = read_newest(tmp_path)
     assert state["starts"]["fit"].keys() == own["starts"]["fit"].keys()
     for name, value in own["starts"]["fit"]["chains"].items():
-        torch.testing.assert_close(state["starts"]["fit"]["chains"][name], value, rtol=1e-3, atol=1e-4)
+        # A direction is a difference of gradients over a hundredth, which enlarges rounding.
+        atol = 1e-2 if name.startswith("direction") else 1e-4
+        torch.testing.assert_close(state["starts"]["fit"]["chains"][name], value, rtol=1e-3, atol=atol)
     with pytest.warns(PixelClusterWarning, match="'processes': 2"):
         resumed = fit("restarts", Watched(tmp_path, state=state))
     whole = parameters(fit("restarts"))

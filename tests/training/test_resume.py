@@ -208,7 +208,7 @@ def test_a_checkpoint_holds_what_the_next_step_needs(tmp_path: Path) -> None:
     stopped(tmp_path, at=5)
     state = read_newest(tmp_path)
     fit = state["starts"]["fit"]
-    assert {name.split("/")[0] for name in fit["chains"]} == {"z", "label_map", "steps"}
+    assert {name.split("/")[0] for name in fit["chains"]} == {"z", "direction", "label_map", "steps"}
     assert fit["place"]["batch"] == 1  # of two an epoch
     assert fit["place"]["counts"].shape == (8, 3)
     assert np.isfinite(fit["place"]["log_joint"])

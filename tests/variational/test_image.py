@@ -32,7 +32,7 @@ def test_planted_shapes_are_found(shapes):
 
 def test_a_seed_repeats_fit_and_samples(shapes):
     first, again, other = (
-        VariationalClustering(3, seed=seed, settings=TWO_STEPS).fit(shapes[0]) for seed in (1, 1, 2)
+        VariationalClustering(3, seed=seed, settings=TWO_STEPS).fit(shapes[0]) for seed in (1, np.int64(1), 2)
     )
     assert again.history_ == first.history_
     assert other.history_ != first.history_

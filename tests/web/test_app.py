@@ -77,7 +77,21 @@ def test_auto_and_one_colour(page: Page) -> None:
     table = page.client.get(page.run(page.open(flat), k=None)).json()
     assert [row["share"] for row in table["rows"]] == [1.0]
     table = page.client.get(page.run(page.open(flat), k=9)).json()
-    assert "1 distinct colour" in table["notes"][0]
+    assert table["notes"] == ["asked for 9 clusters, but the image has 1 distinct colour"]
+
+
+def test_what_reading_a_picture_warns_of_is_on_the_page(page: Page) -> None:
+    half = np.full((40, 60, 4), 0.4)
+    half[:, :30, 3], half[:, 30:, 3] = 0, 1
+    picture = page.open(half)
+    for _ in range(2):  # every result says so
+        notes = page.client.get(page.run(picture, k=9)).json()["notes"]
+        assert [note[:25] for note in notes] == ["image: transparent pixels", "asked for 9 clusters, but"]
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((4, 5), 4000, np.uint16)).save(buffer, "PNG")
+    answer = page.client.post("/api/pictures", content=buffer.getvalue())
+    notes = page.client.get(page.run(f"/api/pictures/{answer.json()['id']}", k=1)).json()["notes"]
+    assert ["reach 4000 of 65535" in note for note in notes] == [True]
 
 
 def test_the_sample_is_the_one_of_the_readme(page: Page, serve: Callable[..., Page]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +16,9 @@ pytest.importorskip("uvicorn", reason="the page needs the extra web")
 from pixelcluster.io.label_map import read_label_file
 from tests.browsers import browser_page
 from tests.serving import running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 SAMPLE = Path(__file__).parents[2] / "assets" / "samples" / "china.jpg"
 
@@ -151,6 +155,34 @@ def test_keys_alone_are_enough(address: str) -> None:
         page.wait_for_selector("#progress", state="hidden", timeout=30_000)
         assert page.locator("#rows tr").count() == 4
         assert page.locator("#undo").is_disabled()  # no second result
+
+
+def test_a_file_may_be_opened_before_the_server_has_said_what_it_takes(address: str) -> None:
+    with browser_page(viewport={"width": 1100, "height": 800}) as page:
+        held: list[Route] = []
+        page.route("**/api/about", lambda route: held.append(route))
+        page.goto(address)
+        page.set_input_files("#file", SAMPLE)
+        page.wait_for_timeout(200)
+        assert page.locator("#toast").is_hidden()
+        held[0].continue_()
+        page.wait_for_selector("#run:enabled")
+
+
+def test_notes_name_the_file_and_stand_in_lines_of_their_own(address: str, tmp_path: Path) -> None:
+    half = np.full((40, 60, 4), 255, np.uint8)
+    half[:, :30] = 0
+    Image.fromarray(half).save(tmp_path / "my $& file.png")
+    with browser_page(viewport={"width": 1100, "height": 800}) as page:
+        page.goto(address)
+        page.set_input_files("#file", tmp_path / "my $& file.png")
+        page.wait_for_selector("#run:enabled")
+        page.click("#run")
+        page.wait_for_selector("#notes", state="visible", timeout=30_000)
+        lines = page.inner_text("#notes").split("\n")
+    assert len(lines) == 2
+    assert lines[0].startswith("my $& file.png: transparent pixels are laid over white")
+    assert lines[1].startswith("asked for 5 clusters")
 
 
 def test_a_step_back_that_fails_can_be_tried_again(address: str, tmp_path: Path) -> None:

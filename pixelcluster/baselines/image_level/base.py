@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from pixelcluster import clock
-from pixelcluster.arguments import check_seed
+from pixelcluster.arguments import check_seed, whole_number
 from pixelcluster.data.splits import Images, Labels
 from pixelcluster.device import choose_device
 from pixelcluster.errors import PixelClusterError
@@ -50,7 +50,8 @@ class ImageBaseline(ABC):
     minutes: float = 10.0
 
     def __post_init__(self) -> None:
-        check_seed(self.seed)
+        self.n_clusters = whole_number("n_clusters", self.n_clusters, 1)
+        self.seed = check_seed(self.seed)
 
     def fit(self: Self, images: Images) -> Self:
         """Learn from images without labels.
@@ -65,10 +66,8 @@ class ImageBaseline(ABC):
             PixelClusterError: another shape or type, fewer images than clusters, or a limit that is not
                 positive.
         """
-        if self.n_clusters < 1 or not self.minutes > 0:
-            raise PixelClusterError(
-                f"got {self.n_clusters} clusters and {self.minutes} minutes; wanted at least 1 and above 0"
-            )
+        if not self.minutes > 0:
+            raise PixelClusterError(f"got {self.minutes} minutes; wanted more than 0")
         check_images(images)
         if len(images) < max(2, self.n_clusters):
             raise PixelClusterError(

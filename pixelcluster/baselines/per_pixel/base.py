@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from pixelcluster import clock
+from pixelcluster.arguments import whole_number
 from pixelcluster.baselines.base import Baseline, FloatImage, LabelMap, Mask
 from pixelcluster.errors import PixelClusterError
 
@@ -30,16 +31,18 @@ class PerPixelBaseline(Baseline):
 
     n_channels_: int = field(init=False)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.n_clusters = whole_number("n_clusters", self.n_clusters, 1)
+
     def fit(self: Self, images: Sequence[FloatImage], masks: Sequence[Mask] | None = None) -> Self:
         """Learn, see `Baseline.fit`.
 
         Raises:
-            PixelClusterError: no cluster, images that are not (H, W, 3) or (H, W, 4) all alike, another
-                number or other sizes of masks, no unmasked pixel, too few of them for the clusters, an
-                unknown device, or a loss that is not finite.
+            PixelClusterError: images that are not (H, W, 3) or (H, W, 4) all alike, another number or other
+                sizes of masks, no unmasked pixel, too few of them for the clusters, an unknown device, or a
+                loss that is not finite.
         """
-        if self.n_clusters < 1:
-            raise PixelClusterError(f"got {self.n_clusters} clusters; wanted at least 1")
         deadline = clock.now() + 60 * self.minutes
         kept = usable_images(images, masks)
         self._learn(kept, deadline)

@@ -12,7 +12,8 @@ const $ = (id) => document.getElementById(id);
 const stage = new Stage($("stage"), $("layers"), $("view"), $("live"), $("marks"));
 const brush = new Brush(stage, { hover, changed: () => refreshRerun() });
 
-let facts = null; // of the server
+let facts = null; // of the server, once they are told
+const told = api.about().then((answer) => { facts = answer; });
 let open = null; // { id, width, height, name }
 let shown = null; // { id, table } of the result on the stage
 let earlier = []; // ids of results before it, which Undo goes back to
@@ -26,11 +27,13 @@ function fail(error) {
 }
 
 const guarded = (action) => (...values) => Promise.resolve().then(() => action(...values)).catch(fail);
+const named = (text, name) => text.replace(/^image:/, () => `${name}:`); // the server does not know the name
 const say = (text) => { $("said").textContent = text; };
 
 // --- opening
 
 async function openPicture(name, send) {
+  await told;
   if (job) throw new Error("A run is going on; wait for it, or cancel it first");
   $("toast").hidden = true;
   const picture = await send();
@@ -50,14 +53,15 @@ async function openPicture(name, send) {
   say(`${name} is open`);
 }
 
-function openFile(file) {
+async function openFile(file) {
   if (!file) return;
+  await told;
   if (file.size > facts.max_bytes) {
     const limit = (facts.max_bytes / 1e6).toFixed(0);
     throw new Error(`${file.name}: ${(file.size / 1e6).toFixed(0)} MB, over the limit of ${limit} MB; shrink the image`);
   }
   return openPicture(file.name, () => api.upload(file)).catch((error) => {
-    throw new Error(error.message.replace(/^image:/, `${file.name}:`)); // the server does not know the name
+    throw new Error(named(error.message, file.name));
   });
 }
 
@@ -108,7 +112,7 @@ function fillTable() {
   brush.classes(shown.table);
   $("summary").textContent = `${rows.length} in ${Number(seconds).toFixed(1)} s`;
   $("undo").disabled = !can_undo && earlier.length === 0;
-  $("notes").textContent = notes.join(" ");
+  $("notes").textContent = notes.map((note) => named(note, open.name)).join("\n");
   $("notes").hidden = notes.length === 0;
   selected([]);
 }
@@ -251,7 +255,7 @@ function toggleOriginal() {
 
 async function start() {
   wire();
-  facts = await api.about();
+  await told;
   $("cap").textContent = (facts.max_pixels / 1e6).toLocaleString("en");
   $("k").max = facts.max_clusters;
   $("version").textContent = `pixelcluster ${facts.version}, on this machine only`;

@@ -94,9 +94,11 @@ def test_what_cannot_be_fitted_is_refused(images, words):
 
 def test_wrong_settings_and_wrong_order_are_refused():
     images, _ = planted(10)
-    for settings in ({"n_clusters": 0}, {"n_clusters": 2, "minutes": 0}):
-        with pytest.raises(PixelClusterError, match="wanted at least 1"):
-            ImageKMeans(**settings).fit(images)
+    for n_clusters in (0, 2.5, True, "auto"):
+        with pytest.raises(PixelClusterError, match=r"n_clusters is .*; wanted a whole number from 1 up$"):
+            ImageKMeans(n_clusters)
+    with pytest.raises(PixelClusterError, match="got 0 minutes; wanted more than 0"):
+        ImageKMeans(2, minutes=0).fit(images)
     with pytest.raises(PixelClusterError, match="call fit"):
         ImageKMeans(2).predict(images)
     with pytest.raises(PixelClusterError, match="the fit saw"):

@@ -43,8 +43,9 @@ def test_masks_must_fit_the_images(planted):
 @KINDS
 def test_what_no_method_can_take_is_refused_in_a_line(kind, planted):
     image = planted[0]
-    with pytest.raises(PixelClusterError, match="got 0 clusters; wanted at least 1"):
-        kind(0, device="cpu").fit([image])
+    for n_clusters in (0, 2.5, True, "auto"):
+        with pytest.raises(PixelClusterError, match=r"n_clusters is .*; wanted a whole number from 1 up$"):
+            kind(n_clusters, device="cpu")
     with pytest.raises(PixelClusterError, match=r"an image has shape \(60, 60\), wanted \(H, W, 3\)"):
         kind(3, device="cpu").fit([image[..., 0]])
     with pytest.raises(PixelClusterError, match="not fitted"):

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from pixelcluster.model.dynamic import log_transition
+from pixelcluster.segmenting.videos import following
 from pixelcluster.segmenting.videos.following import Trail, backward_flow, carry
 
 
@@ -31,6 +32,14 @@ def test_noise_alone_does_not_move(rng) -> None:
     still = texture(rng).astype(float)
     before, now = ((still + rng.normal(0, 12, still.shape)).clip(0, 255).astype(np.uint8) for _ in range(2))
     assert (np.abs(backward_flow(now, before)).max(2) > 0.5).mean() < 0.01
+
+
+def test_a_motion_that_explains_a_frame_but_little_better_is_none(rng, monkeypatch) -> None:
+    still = texture(rng).astype(float)
+    before, now = ((still + rng.normal(0, 4, still.shape)).clip(0, 255).astype(np.uint8) for _ in range(2))
+    assert not backward_flow(now, before).any()
+    monkeypatch.setattr(following, "_CLEARLY", 1.0)  # whatever explains it better at all
+    assert backward_flow(now, before).any(2).mean() > 0.9
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 40, 3), (15, 15, 3), (16, 33_000, 3)])
