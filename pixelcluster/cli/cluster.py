@@ -73,7 +73,8 @@ def command(
 
     Ctrl-C and SIGTERM finish the step under way and save; before the first step there is nothing to save yet.
     The exit code is 130 or 143. --resume goes on from the newest
-    checkpoint as if nothing had happened, with the input and the settings of the run.
+    checkpoint as if nothing had happened, with the input and the settings of the run. Of a run that is
+    finished it only says so.
 
     \b
     Examples:
@@ -95,9 +96,13 @@ def command(
     elif source is None or output is None:
         raise click.UsageError("INPUT and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line
-    from pixelcluster.cluster.cluster_images import cluster_images, resume_images
+    from pixelcluster.cluster.cluster_images import cluster_images, is_finished, resume_images
     from pixelcluster.cluster.source import of_a_set
+    from pixelcluster.resuming.folder import FINISHED
 
+    if resume is not None and is_finished(resume):
+        click.echo(f"{show_path(resume)}: {FINISHED}")
+        return
     keeping = Keeping(checkpoint_every, ctx.find_object(StopSignals))
     with live_line() as show:
         if resume is not None:

@@ -39,6 +39,8 @@ class Printer:
             )
         for message in outcome.warnings:
             click.echo(f"warning: {show_path(outcome.source)}: {message}", err=True)
+        for message in () if self.as_json else outcome.notes:
+            click.echo(f"note: {show_path(outcome.source)}: {message}", err=True)
         if outcome.error is not None:
             self.failed += not outcome.done_before
             self.done_before += outcome.done_before

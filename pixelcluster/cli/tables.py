@@ -20,20 +20,26 @@ _MOST_ROWS = 40
 
 
 def print_clusters(rows: Sequence[ClusterRow]) -> None:
-    """Print cluster, pixels, share and mean colour of clusters, the `_MOST_ROWS` largest, largest first."""
+    """Print cluster, pixels, share and mean of clusters, the `_MOST_ROWS` largest, largest first.
+
+    The mean is a colour or, of a raster of one band, a value.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for name in ("cluster", "pixels", "share"):
         table.add_column(name, justify="right")
-    table.add_column("mean colour")
+    valued = any(row.mean_value is not None for row in rows)
+    table.add_column("mean value" if valued else "mean colour", justify="right" if valued else "left")
     named = any(row.name for row in rows)
     if named:
         table.add_column("name")
     for row in sorted(rows, key=lambda r: -r.pixels)[:_MOST_ROWS]:
-        colour = Text(row.mean_colour)
-        if row.mean_colour:
-            colour = Text.assemble(("   ", f"on {row.mean_colour}"), " ", row.mean_colour)
+        mean = Text(row.mean_colour)
+        if row.mean_value is not None:
+            mean = Text(f"{row.mean_value:.6g}")
+        elif row.mean_colour:
+            mean = Text.assemble(("   ", f"on {row.mean_colour}"), " ", row.mean_colour)
         called = [Text(row.name)] if named else []
-        table.add_row(str(row.cluster), f"{row.pixels:,}", f"{100 * row.share:.1f} %", colour, *called)
+        table.add_row(str(row.cluster), f"{row.pixels:,}", f"{100 * row.share:.1f} %", mean, *called)
     Console().print(table)
     if len(rows) > _MOST_ROWS:
         click.echo(f"... and {len(rows) - _MOST_ROWS} more; --json has all")

@@ -70,6 +70,7 @@ def command(
         raise click.UsageError("FOLDER and -o DIR are needed, or --resume DIR")
     from pixelcluster.cli.progress import live_line, training_end
     from pixelcluster.io.metrics_file import about_student, doubt_of_student, student_agreement
+    from pixelcluster.resuming.folder import FINISHED
     from pixelcluster.segmenting.train_folder import (
         SAMPLES,
         Training,
@@ -85,10 +86,7 @@ def command(
         if resume is not None:
             if of_lead(partial(is_finished, resume)):
                 if leads():
-                    click.echo(
-                        f"{show_path(resume)}: the run is finished and its model written; "
-                        "there is nothing to resume"
-                    )
+                    click.echo(f"{show_path(resume)}: {FINISHED}")
                 return
             output = resume
             model = resume_folder(resume, folder=folder, minutes=minutes, keeping=keeping, progress=show)

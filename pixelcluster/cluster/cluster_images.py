@@ -16,9 +16,10 @@ from pixelcluster.cluster.results import (
 from pixelcluster.cluster.source import Given, read_input, read_labels
 from pixelcluster.errors import PixelClusterError, show_path
 from pixelcluster.io.decode import MAX_PIXELS
+from pixelcluster.io.model_files import IMAGES
 from pixelcluster.io.write import check_writable
 from pixelcluster.progress import Progress
-from pixelcluster.resuming.folder import run_folder
+from pixelcluster.resuming.folder import holds_end, run_folder
 from pixelcluster.stopping import CHECKPOINTS, Keeping
 
 if TYPE_CHECKING:
@@ -145,6 +146,13 @@ def resume_images(
     return _fit(
         estimator, given, output, minutes, keeping or Keeping(), progress, overwrite=True, state=state
     )
+
+
+def is_finished(output: Path) -> bool:
+    """Whether a folder holds the results and the model of a run, and no checkpoint to go on from."""
+    from pixelcluster.cluster.storage import WEIGHTS
+
+    return holds_end(output, (ASSIGNMENTS, f"{MODEL}/{IMAGES}", f"{MODEL}/{WEIGHTS}"))
 
 
 def _fit(

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from pixelcluster.errors import PixelClusterError, PixelClusterWarning, caller_level, show_path
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning, caller_level, counted, show_path
 from pixelcluster.io.decode import MAX_PIXELS, is_own, load_image, open_header, upright
-from pixelcluster.io.tiff_header import is_raster
+from pixelcluster.io.tiff_header import is_raster, samples_of
 
 if TYPE_CHECKING:
     import torch
@@ -58,11 +58,18 @@ def read_image(source: ImageLike, *, max_pixels: int = MAX_PIXELS) -> NDArray[np
         name = show_path(source)
         try:
             return _from_pil(load_image(source, max_pixels=max_pixels), name)
-        except PixelClusterError:
+        except PixelClusterError as error:
             if is_raster(source, max_pixels=sys.maxsize):
                 raise PixelClusterError(
                     f"{name}: is a raster, not a picture; segment it with: pixelcluster segment FILE (models "
                     "are trained on RGB tiles of it)"
+                ) from None
+            unknown = isinstance(error.__context__, UnidentifiedImageError)
+            found = samples_of(source) if unknown else None
+            if found is not None and (found[0] not in (1, 3, 4) or found[1] not in (8, 16)):
+                raise PixelClusterError(
+                    f"{name}: a TIFF of {counted(found[0], 'sample')} a pixel, {counted(found[1], 'bit')} "
+                    "each; wanted 1, 3 or 4 samples of 8 or 16 bits: save those wanted on their own"
                 ) from None
             raise
     if isinstance(source, bytes):

@@ -1,14 +1,17 @@
-"""The folder of a run while there is nothing in it yet."""
+"""The folder of a run while there is nothing in it yet, and when everything is."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from pixelcluster.io.write import make_folder
-from pixelcluster.stopping import StopSignals
+from pixelcluster.stopping import CHECKPOINTS, StopSignals
+
+FINISHED = "the run is finished and its model written; there is nothing to resume"
+"""What `--resume` says of a run that has ended."""
 
 
 @contextmanager
@@ -37,3 +40,10 @@ def run_folder(folder: Path, stop: StopSignals | None) -> Iterator[None]:
             except OSError:  # something is in it, or it was not made
                 break
         raise
+
+
+def holds_end(folder: Path, files: Sequence[str]) -> bool:
+    """Whether the folder of a run holds the files it ends with, and no checkpoint to go on from."""
+    from pixelcluster.resuming.snapshots import find  # imports torch
+
+    return all(os.path.isfile(folder / name) for name in files) and not find(folder / CHECKPOINTS)

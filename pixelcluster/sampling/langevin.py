@@ -3,11 +3,9 @@
     position <- position + step_size * P * gradient + sqrt(2 * step_size * temperature * P) * noise
 
 P is a diagonal preconditioner, 1 by default. The step size is the factor of the gradient; papers also write
-d^2 / 2 for it. Without correction the stationary law is biased to first order in the step size; `adjust`
-removes the bias (MALA).
+d^2 / 2 for it. The stationary law is biased to first order in the step size.
 
-Sources: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 3; Roberts and Tweedie,
-Exponential convergence of Langevin distributions, Bernoulli 1996.
+Source: Zhu et al., Deep Unsupervised Clustering with Clustered Generator Model, eq. 3.
 """
 
 from __future__ import annotations
@@ -18,7 +16,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from pixelcluster.errors import PixelClusterError
 from pixelcluster.sampling.noise import Streams
 
 LogProb = Callable[[Tensor], Tensor]
@@ -40,18 +37,6 @@ class LangevinState(NamedTuple):
     position: Tensor
     log_prob: Tensor
     gradient: Tensor
-
-
-class LangevinInfo(NamedTuple):
-    """What happened in one step.
-
-    Attributes:
-        rejected: (B,) bool, the proposal was not finite, or the Metropolis test refused it; the chain stayed.
-        acceptance: (B,), Metropolis acceptance probability; without correction 1, or 0 if not finite.
-    """
-
-    rejected: Tensor
-    acceptance: Tensor
 
 
 def init(position: Tensor, log_prob_fn: LogProb) -> LangevinState:
@@ -77,8 +62,7 @@ def step(
     step_size: float,
     temperature: float = 1.0,
     preconditioner: Tensor | None = None,
-    adjust: bool = False,
-) -> tuple[LangevinState, LangevinInfo]:
+) -> tuple[LangevinState, Tensor]:
     """Take one step: one evaluation of log_prob_fn and its gradient.
 
     Args:
@@ -87,14 +71,11 @@ def step(
         log_prob_fn: as given to `init`.
         step_size: delta, the factor of the gradient.
         temperature: of the sampled law exp(log_prob / temperature); 0 is gradient ascent.
-        preconditioner: positive diagonal P, broadcast to the position; constant along an adjusted chain.
-        adjust: Metropolis correction, which makes the stationary law exact.
+        preconditioner: positive diagonal P, broadcast to the position.
 
-    Raises:
-        PixelClusterError: correction at temperature 0, where there is no law to correct to.
+    Returns:
+        The chains; and which of them stayed, as what was proposed is not finite, (B,) bool.
     """
-    if adjust and temperature == 0:
-        raise PixelClusterError("the Metropolis correction needs a temperature above 0; set adjust=False")
     scale = step_size if preconditioner is None else step_size * preconditioner
     proposal = state.position + scale * state.gradient
     if temperature > 0:
@@ -102,15 +83,8 @@ def step(
         proposal = proposal + (2 * temperature * torch.as_tensor(scale)).sqrt() * noise
     proposed = init(proposal, log_prob_fn)
     accepted = proposed.log_prob.isfinite() & proposed.gradient.flatten(1).isfinite().all(1)
-    acceptance = accepted.to(proposed.log_prob.dtype)
-    if adjust:
-        forward = _log_transition(state, proposed.position, scale, temperature)
-        backward = _log_transition(proposed, state.position, scale, temperature)
-        log_ratio = (proposed.log_prob - state.log_prob) / temperature + backward - forward
-        acceptance = log_ratio.exp().clamp_max(1.0).where(accepted, 0.0)
-        accepted = accepted & (streams.uniform(()) < acceptance)
     chosen = LangevinState(*(_choose(accepted, new, old) for new, old in zip(proposed, state, strict=True)))
-    return chosen, LangevinInfo(~accepted, acceptance)
+    return chosen, ~accepted
 
 
 def run(
@@ -122,21 +96,19 @@ def run(
     step_size: float,
     temperature: float = 1.0,
     preconditioner: Tensor | None = None,
-    adjust: bool = False,
 ) -> tuple[LangevinState, Tensor]:
     """Take steps, and return the last state and how many of each chain's were rejected, (B,); see `step`."""
     rejected = torch.zeros(len(state.position), dtype=torch.int64, device=state.position.device)
     for _ in range(n_steps):
-        state, info = step(
+        state, stayed = step(
             streams,
             state,
             log_prob_fn,
             step_size=step_size,
             temperature=temperature,
             preconditioner=preconditioner,
-            adjust=adjust,
         )
-        rejected += info.rejected
+        rejected += stayed
     return state, rejected
 
 
@@ -183,12 +155,6 @@ def shorten(preconditioner: Tensor, before: LangevinState, after: LangevinState)
 def _rms(values: Tensor) -> Tensor:
     """Return the root mean square of each row of (B, ...), as (B, 1, ...)."""
     return values.square().mean(tuple(range(1, values.ndim)), keepdim=True).sqrt()
-
-
-def _log_transition(start: LangevinState, end: Tensor, scale: float | Tensor, temperature: float) -> Tensor:
-    """Return log q(end | start), (B,), up to a constant."""
-    residual = end - start.position - scale * start.gradient
-    return -(residual.square() / (4 * temperature * scale)).flatten(1).sum(1)
 
 
 def _choose(accepted: Tensor, new: Tensor, old: Tensor) -> Tensor:

@@ -125,7 +125,7 @@ def infer(
             preconditioner, direction = langevin.inverse_curvature(streams, state, fixed, direction)
             for _ in range(langevin_steps):
                 before = state
-                state, info = langevin.step(
+                state, stayed = langevin.step(
                     streams,
                     before,
                     fixed,
@@ -134,7 +134,7 @@ def infer(
                     preconditioner=preconditioner,
                 )
                 preconditioner = langevin.shorten(preconditioner, before, state)
-                rejected += info.rejected
+                rejected += stayed
             z = state.position
             evidence = None
         if evidence is None:

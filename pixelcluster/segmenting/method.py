@@ -76,6 +76,11 @@ class Method:
         """Whether each picture gets a generator model of its own: in mode exact, or with a stack."""
         return self.model is None and (self.mode == "exact" or self.stack is not None)
 
+    @property
+    def chooses_number(self) -> bool:
+        """Whether nothing but the picture decides how many clusters there are."""
+        return self.model is None and self.n_clusters is None and self.scribbles is None
+
     def described(self) -> dict[str, object]:
         """Return what a reader of the results wants to know, by name."""
         facts: dict[str, object]

@@ -35,12 +35,24 @@ class ClusterRow:
     """"#rrggbb", or "" for a cluster without pixels."""
     name: str = ""
     """What people call it, where they have said so."""
+    mean_value: float | None = None
+    """Of a raster of one band, in the file's own unit; None elsewhere, and for a cluster without pixels."""
 
 
 def cluster_rows(
-    pixels: NDArray[np.integer], means: NDArray[np.floating], names: Sequence[str]
+    pixels: NDArray[np.integer],
+    means: NDArray[np.floating],
+    names: Sequence[str],
+    values: NDArray[np.floating] | None = None,
 ) -> list[ClusterRow]:
-    """Return the table of K clusters from their pixels (K,), mean colours (K, 3) in [0, 1] and names."""
+    """Return the table of K clusters.
+
+    Args:
+        pixels: (K,).
+        means: (K, 3) colours in [0, 1].
+        names: K.
+        values: (K,) means of a raster's one band.
+    """
     colours = hex_colours((means * 255).round().astype(np.uint8))
     shares = pixels / max(1, pixels.sum())
     return [
@@ -50,6 +62,7 @@ def cluster_rows(
             share=float(shares[i]),
             mean_colour=colours[i] if pixels[i] else "",
             name=name,
+            mean_value=None if values is None or not pixels[i] else float(values[i]),
         )
         for i, name in enumerate(names)
     ]

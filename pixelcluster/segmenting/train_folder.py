@@ -22,7 +22,7 @@ from pixelcluster.io.read import list_images
 from pixelcluster.io.write import atomic_write
 from pixelcluster.progress import Progress, silent
 from pixelcluster.render.grid import contact_sheet
-from pixelcluster.resuming.folder import run_folder
+from pixelcluster.resuming.folder import holds_end, run_folder
 from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
 
 if TYPE_CHECKING:
@@ -164,11 +164,9 @@ def resume_folder(
 
 def is_finished(output: Path) -> bool:
     """Whether a folder holds the model of a run and no checkpoint to go on from."""
-    from pixelcluster.resuming.snapshots import find
     from pixelcluster.training.checkpoint import WEIGHTS
 
-    whole = all(os.path.isfile(output / name) for name in (PIXELS, WEIGHTS))
-    return whole and not find(output / CHECKPOINTS)
+    return holds_end(output, (PIXELS, WEIGHTS))
 
 
 def _images(folder: Path) -> list[Path]:

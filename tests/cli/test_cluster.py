@@ -58,6 +58,12 @@ def test_a_real_run_stops_saves_and_ends_in_the_same_bytes(tmp_path: Path) -> No
     resumed = run("--resume", out)
     assert resumed.exit_code == 0, resumed.output
     assert not (out / "checkpoints").exists()
+    again = run("--resume", out)
+    assert again.exit_code == 0
+    assert again.stdout == f"{out}: the run is finished and its model written; there is nothing to resume\n"
+    (out / "assignments.csv").rename(tmp_path / "kept.csv")
+    assert "no checkpoint to resume from" in run("--resume", out).stderr
+    (tmp_path / "kept.csv").rename(out / "assignments.csv")
     assert run(source, "-k", 3, "-o", whole).exit_code == 0
     for name in ("assignments.csv", "model/model.safetensors"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()

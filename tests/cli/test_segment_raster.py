@@ -167,12 +167,46 @@ def test_windows_are_for_larger_rasters_and_other_bands(
             return original(*arguments, **options)
 
         monkeypatch.setattr(module, name, watched)
-    for options in ((), ("--bands", "5,1"), ("--bands", "5,3,1", "--max-pixels", 17_999)):
-        assert run(scene, "-k", 2, "--no-overlay", "--overwrite", *options).exit_code == 0
+    large = "0.018 megapixels, over the cap of 0.017999 (--max-pixels)"
+    for options, why in (
+        ((), "5 bands; 1 or 3 (--bands) are segmented whole"),
+        (("--bands", "5,1"), "2 bands; 1 or 3 (--bands) are segmented whole"),
+        (("--bands", "5,3,1", "--max-pixels", 17_999), large),
+    ):
+        result = run(scene, "-k", 2, "--no-overlay", "--overwrite", *options)
+        assert result.exit_code == 0
         assert asked.pop() == "label_alone"
+        assert result.stderr == f"note: {scene}: read in windows, by band values alone: {why}\n"
     for bands in ("5,3,1", "2"):
-        assert run(scene, "-k", 2, "--no-overlay", "--overwrite", "--bands", bands).exit_code == 0
+        result = run(scene, "-k", 2, "--no-overlay", "--overwrite", "--bands", bands)
+        assert (result.exit_code, result.stderr) == (0, "")
         assert asked.pop() == "label_whole"
+    assert run(scene, "-k", 2, "--no-overlay", "--overwrite", "--json").stderr == ""
+
+
+def test_a_raster_of_one_band_has_means_in_its_own_unit(scene: Path, tmp_path: Path) -> None:
+    """Also far out of the percentiles that its values are stretched between."""
+    truth = np.arange(150) // 40 * np.ones((120, 1), int)
+    truth[:2, :2] = 3
+    hole = np.zeros(truth.shape, bool)
+    hole[50:60] = True
+    written = write_scene(tmp_path / "b.tif", truth, 1, dtype="float32", nodata=-9999, fill=hole)[0] / 1000
+    written[:2, :2] = 77
+    with rasterio.open(tmp_path / "b.tif", "r+") as dataset:
+        dataset.write(np.where(hole, -9999, written).astype(np.float32), 1)
+    result = run(tmp_path / "b.tif", "-k", 3)
+    assert result.exit_code == 0, result.output
+    with rasterio.open(tmp_path / "b_labels.tif") as labels:
+        ids = labels.read(1)
+    wanted = [float(written[ids == i].astype(np.float64).mean()) for i in range(3)]
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["cluster", "pixels", "share", "mean", "value"]
+    assert [float(line.split()[-1]) for line in lines[2:5]] == pytest.approx(wanted, rel=1e-5)
+    assert "#" not in result.stdout
+    (facts,) = json.loads(run(tmp_path / "b.tif", "-k", 3, "--overwrite", "--json").stdout)
+    assert facts["mean_values"] == pytest.approx(wanted, rel=1e-6)
+    (other,) = json.loads(run(scene, "-k", 2, "--json").stdout)
+    assert "mean_values" not in other
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +236,12 @@ def test_a_model_on_three_bands_with_its_names(scene: Path, tmp_path: Path, mode
     assert {"mean_5", "mean_3", "mean_1"} < set(properties[0])
     assert all(entry["name"] == ("wave" if entry["cluster"] == 1 else "") for entry in properties)
     fails(run(scene, "--model", model, "--bands", "1,2", "--overwrite"), "1 or 3 bands")
+    told = run(scene, "--model", model, "--bands", "5,3,1", "-o", tmp_path / "out")
+    assert (told.exit_code, "note" in told.stderr) == (0, False)  # a model sees more than band values
+    hole = np.ones((120, 150), bool)
+    write_scene(tmp_path / "empty.tif", planted(120, 150), nodata=0, fill=hole)
+    fails(run(tmp_path / "empty.tif", "--model", model, "-o", tmp_path / "new"), "no valid pixel")
+    assert not (tmp_path / "new").exists()
     strokes = ("--model", model, "--bands", "5,3,1", "--scribbles", polygons, "--overwrite", "--no-overlay")
     fails(run(scene, *strokes, "--mode", "fast"), "chains")
     ours = np.asarray(Image.open(tmp_path / "scene_labels.tif"))

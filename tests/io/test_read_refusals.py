@@ -44,6 +44,24 @@ def test_32_bit_integer_tiff_is_refused(tmp_path: Path) -> None:
         assert "white level" in error_of(image)
 
 
+def test_a_tiff_that_pillow_does_not_know_is_called_one(tmp_path: Path) -> None:
+    rasterio = pytest.importorskip("rasterio")
+    for count, dtype, words in (
+        (2, "uint16", "2 samples a pixel, 16 bits each"),
+        (3, "float64", "3 samples a pixel, 64 bits each"),
+    ):
+        with (
+            pytest.warns(rasterio.errors.NotGeoreferencedWarning),
+            rasterio.open(
+                tmp_path / "c.tif", "w", driver="GTiff", width=9, height=8, count=count, dtype=dtype
+            ) as dataset,
+        ):
+            dataset.write(np.ones((count, 8, 9), dtype))
+        message = error_of(tmp_path / "c.tif")
+        assert f"c.tif: a TIFF of {words}; wanted 1, 3 or 4 samples" in message
+    assert "not an image" not in message
+
+
 @pytest.mark.parametrize(
     ("source", "word"),
     [

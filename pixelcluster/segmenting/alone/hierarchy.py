@@ -184,12 +184,14 @@ def _chi_square(a: Double, b: Double) -> Double:
     return distance
 
 
-def evidence_apart(strength: Double, loss: Double, size_a: Double, size_b: Double) -> Double:
-    """Tempered evidence against joining two clusters, (n,)."""
+def evidence_apart(
+    strength: Double, loss: Double, size_a: Double, size_b: Double, exponent: float = TEMPERING
+) -> Double:
+    """Tempered evidence against joining two clusters, (n,); it grows by `exponent` with their cells."""
     # A wide disc sees an edge from afar: strength between regions that look alike belongs to that edge.
     here = strength * np.minimum(loss / ALIKE, 1.0)
     smaller = np.minimum(size_a, size_b)
-    weight = (smaller / REFERENCE_SIZE) ** TEMPERING * np.minimum(smaller / SMALL, 1.0)
+    weight = (smaller / REFERENCE_SIZE) ** exponent * np.minimum(smaller / SMALL, 1.0)
     tempered: Double = (here + loss) * weight
     return tempered
 

@@ -16,6 +16,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from pixelcluster.segmenting.alone.evidence import Evidence, Float
 from pixelcluster.segmenting.alone.hierarchy import (
+    TEMPERING,
     Double,
     Graph,
     Int,
@@ -37,6 +38,7 @@ def link_clusters(
     *,
     alike: float = np.inf,
     touching: bool = True,
+    exponent: float = TEMPERING,
 ) -> Merges:
     """Join the pair of clusters, touching or not, with the least evidence apart, until no pair may be joined.
 
@@ -45,6 +47,7 @@ def link_clusters(
         graph: (first, second, length, total strength) of adjacent ones, as from `region_graph`.
         alike: those that do not touch may be joined where their loss is below this.
         touching: whether those that touch may be joined.
+        exponent: of `evidence_apart`.
 
     Returns:
         n - 1 merges at most.
@@ -63,7 +66,7 @@ def link_clusters(
         touch = length[k] > 0
         strength = np.where(touch, total[k] / np.maximum(length[k], 1), FAR_STRENGTH)
         loss = likelihood_loss(one, now)
-        cost = evidence_apart(strength, loss, one.size, size)
+        cost = evidence_apart(strength, loss, one.size, size, exponent)
         cost[~touch & (loss >= alike) | touch & (not touching)] = np.inf
         cost[k] = np.inf
         return cost

@@ -2,8 +2,8 @@
 
 The model is x_p = mu_{y_p} + A_{y_p} z_p + e over a target stack x (`evidence`), with z fixed at the
 smoothest modes of the latent field, a tempered likelihood, a Potts prior with contrast-sensitive weights,
-and a description length for every cluster. Inference starts from many small clusters (`boundaries`), joins
-them while the objective rises (`hierarchy`, `linking`), and ends with Gibbs sweeps of the pixels' labels at
+and a description length for every cluster. Inference joins many small clusters while the objective rises
+(`search`), and ends with Gibbs sweeps of the pixels' labels at
 temperature 0 (`pixel_field`). All but the last step happens on a bounded grid, and nothing is random.
 """
 
@@ -16,27 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.errors import PixelClusterError
-from pixelcluster.segmenting.alone.boundaries import find_basins, region_graph
-from pixelcluster.segmenting.alone.evidence import Evidence, Float, image_evidence, shrink
+from pixelcluster.segmenting.alone.evidence import Float, image_evidence, shrink
 from pixelcluster.segmenting.alone.guided import guide_clusters, marks_on_grid
 from pixelcluster.segmenting.alone.heads import Heads, fit_heads
-from pixelcluster.segmenting.alone.hierarchy import (
-    Graph,
-    Int,
-    Merges,
-    Statistics,
-    best_number_of_merges,
-    merge_regions,
-    objective_trace,
-    region_statistics,
-)
-from pixelcluster.segmenting.alone.linking import link_clusters, one_colour, split_clusters
+from pixelcluster.segmenting.alone.hierarchy import region_statistics
+from pixelcluster.segmenting.alone.linking import split_clusters
 from pixelcluster.segmenting.alone.pixel_field import (
     Channels,
     grow_to_pixels,
     label_probabilities,
     map_labels,
 )
+from pixelcluster.segmenting.alone.search import MANY, Found, find_clusters
 from pixelcluster.segmenting.colours import count_colours, is_drawn, label_colours
 from pixelcluster.segmenting.watch import Glimpse, Watch
 
@@ -44,14 +35,6 @@ Labels = NDArray[np.int32]
 
 _FEW = 12
 """Colours: a drawing of no more is its own label map."""
-_MANY = 64
-"""Colours: a picture with more is no drawing."""
-_OBJECTS = 200
-"""Regions from which on those that look alike are joined also where they do not touch."""
-_ALIKE = 0.035
-"""Loss below which they do."""
-_GLIMPSES = 24
-"""Of the joining of regions."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +93,7 @@ def segment_image(
         evidence = replace(evidence, weight=shrink(valid.astype(np.float32), evidence.shape))
     # Under scribbles too many clusters are better than too few: `guided` has an eye for those it can spare.
     wanted, at_least = (n_clusters, 1) if scribbles is None else (None, n_clusters or 1)
-    at_most = count_colours(image, at_least=_MANY) if wanted is None and scribbles is None else _MANY
+    at_most = count_colours(image, at_least=MANY) if wanted is None and scribbles is None else MANY
     found = find_clusters(evidence, wanted, at_least=at_least, at_most=at_most, watch=watch)
     clusters = found.clusters
 
@@ -145,90 +128,6 @@ def _drawn_colours(image: Float, n_clusters: int | None) -> Labels | None:
     """Return the colours (H, W) of a drawing that has few, or no more than the clusters that are wanted."""
     labels = label_colours(image, at_most=n_clusters or _FEW)
     return labels if labels is None or n_clusters is not None or is_drawn(labels) else None
-
-
-@dataclass(frozen=True)
-class Found:
-    """Clusters of the coarse grid.
-
-    Attributes:
-        clusters: (h, w) ids from 0.
-        atoms: (h, w) the basins they are made of.
-        evidence: on the same grid, texture faded where boundaries are.
-        objective: after each join of regions.
-    """
-
-    clusters: Int
-    atoms: Int
-    evidence: Evidence
-    objective: list[float]
-
-
-def find_clusters(
-    evidence: Evidence,
-    n_clusters: int | None,
-    *,
-    at_least: int = 1,
-    at_most: int = _MANY,
-    watch: Watch | None = None,
-) -> Found:
-    """Find the clusters of the coarse grid.
-
-    Args:
-        evidence: the target stack on the grid.
-        n_clusters: exactly this many, where there are basins enough; None lets the objective decide.
-        at_least: exactly this many where the objective decides on fewer.
-        at_most: exactly this many where it decides on more; any number from 64 up is no limit.
-        watch: as of `segment_image`.
-
-    Returns:
-        The clusters and what they are made of.
-    """
-    tell = watch or (lambda glimpse: None)
-    tell(Glimpse("boundaries", 0.25))
-    evidence, strength, atoms = find_basins(evidence)
-    tell(Glimpse("merging", 0.5, atoms, 0.0))
-    start = one_colour(atoms, evidence)[atoms]
-
-    def described(regions: Int) -> tuple[Statistics, Graph]:
-        return region_statistics(regions, evidence), region_graph(regions, strength)
-
-    merges = merge_regions(*described(start))
-
-    def joined(wanted: int | None, show: Watch | None) -> Found:
-        fewest = wanted or 1
-        count = _number_of_merges(merges, max(_OBJECTS, fewest))
-        near = link_clusters(*described(merges.cut(count)[start]), alike=_ALIKE)
-        tree = merges.then(count, near)
-        count += _number_of_merges(near, fewest)
-        objective = objective_trace(tree, count)
-        if show is not None:
-            _show_merges(tree, start, objective, show)
-        # Regions stay as they are, or go down to the number that is wanted.
-        last = link_clusters(*described(tree.cut(count)[start]), touching=wanted is not None)
-        tree = tree.then(count, last)
-        count += best_number_of_merges(last) if wanted is None else max(0, last.n_atoms - wanted)
-        return Found(tree.cut(count)[start], atoms, evidence, objective)
-
-    found = joined(n_clusters, watch)
-    count = int(found.clusters.max()) + 1
-    if n_clusters is None and at_most < min(count, _MANY):  # a drawing: what lies near an edge is no cluster
-        return joined(at_most, None)
-    return found if count >= at_least else joined(at_least, None)
-
-
-def _number_of_merges(merges: Merges, fewest: int) -> int:
-    """Number of merges that pay and leave at least so many clusters."""
-    return min(best_number_of_merges(merges), max(0, merges.n_atoms - fewest))
-
-
-def _show_merges(merges: Merges, atoms: Int, objective: list[float], watch: Watch) -> None:
-    """Show the joins as they were made, each glimpse with a fixed factor fewer regions than the last."""
-    last = len(objective) - 1
-    left = np.geomspace(merges.n_atoms, merges.n_atoms - last, _GLIMPSES)
-    for done in np.unique((merges.n_atoms - left).round().astype(int))[1:].tolist():
-        share = 0.6 + 0.2 * done / last
-        watch(Glimpse("merging", share, merges.cut(done)[atoms], objective[done]))
 
 
 def _guided(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pixelcluster.errors import PixelClusterError, show_path
+from pixelcluster.errors import show_path
 from pixelcluster.io.label_map import png_note
 from pixelcluster.io.label_raster import BLOCK, create_label_raster
 from pixelcluster.io.polygons import PolygonOptions, write_polygons
@@ -73,7 +73,7 @@ def write_raster_outputs(
         One row a cluster; shares are of the valid pixels.
 
     Raises:
-        PixelClusterError: no valid pixel, or the files cannot be written.
+        PixelClusterError: the files cannot be written.
     """
     n_clusters = len(labels.names)
     palette = categorical(n_clusters)
@@ -93,9 +93,7 @@ def write_raster_outputs(
                 share_done(done / (raster.shape[0] * raster.shape[1]))
                 shown = raster.display(values)
                 thumbnail.add(top, left, window, shown, valid)
-                tally.add(window[valid], shown[valid])
-        if not tally.pixels.any():
-            raise PixelClusterError(f"{raster.name}: holds no valid pixel; check its nodata value and mask")
+                tally.add(window[valid], shown[valid], _of_one_band(raster, top, left, valid))
         if "overlay" in files:
             picture = thumbnail.draw(palette, tally.shares(), labels.names)
             picture.save(temporary["overlay"], "PNG", pnginfo=png_note("overlay of clusters"))
@@ -111,6 +109,18 @@ def write_raster_outputs(
     if look is not None:
         look(thumbnail.picture, thumbnail.labels, _with_no_data(palette))
     return tally.rows(labels.names)
+
+
+def _of_one_band(raster: Raster, top: int, left: int, valid: Bool) -> Float | None:
+    """Return the valid values (n,) of a window (h, w) as the file holds them; None where bands are several.
+
+    They are read again, as those that clusters are found in are scaled and clipped.
+    """
+    if len(raster.bands) > 1:
+        return None
+    rows, columns = slice(top, top + valid.shape[0]), slice(left, left + valid.shape[1])
+    values, _ = raster.read(rows, columns, scaled=False)
+    return values[..., 0][valid]
 
 
 class _Thumbnail:

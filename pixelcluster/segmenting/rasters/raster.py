@@ -71,7 +71,11 @@ def label_with_model(
         window: side of a window in pixels of the raster; it is averaged to the size the model was trained
             at. None: that size itself, so that the model sees the raster's own resolution.
         scribbles: known ids, which stay as they are, and the chains' labels follow.
+
+    Raises:
+        PixelClusterError: no valid pixel.
     """
+    raster.sample()  # refuses one without data before any output is begun
     model = reader.model
     side = model.config.targets.image_side or TILE
     factor = (window or side) / side

@@ -32,7 +32,7 @@ from pixelcluster.segmenting.alone.evidence import (
     stack_evidence,
 )
 from pixelcluster.segmenting.alone.heads import NOISE_FLOOR, TEMPER
-from pixelcluster.segmenting.alone.single import find_clusters
+from pixelcluster.segmenting.alone.search import find_clusters
 
 MAX_AUTO = 20
 _SAMPLE = 60_000  # pixels
@@ -74,7 +74,7 @@ def fit_scene(raster: Raster, n_clusters: int | None, *, seed: int = 0) -> Scene
     Args:
         raster: open.
         n_clusters: K, or fewer where the sample has fewer distinct values; None: as many as the objective of
-            `single` finds on an overview, at most `MAX_AUTO`.
+            `alone` finds on an overview, at most `MAX_AUTO`.
         seed: of the sample and the start; same seed, same result.
 
     Returns:
@@ -146,7 +146,7 @@ def log_evidence(scene: Scene, channels: Tensor) -> Tensor:
 
 
 def count_clusters(picture: Float) -> int:
-    """Return how many clusters the objective of `single` finds in an image (h, w, 3), at most `MAX_AUTO`."""
+    """Return how many clusters the objective of `alone` finds in an image (h, w, 3), at most `MAX_AUTO`."""
     evidence, _ = image_evidence(picture)
     return _count_in_evidence(evidence)
 

@@ -28,7 +28,15 @@ Labels = NDArray[np.int32]
 
 def is_picture(raster: Raster, max_pixels: int) -> bool:
     """Whether a raster has the bands and the size of a picture: 1 or 3 bands, at most this many pixels."""
-    return len(raster.bands) in (1, 3) and raster.shape[0] * raster.shape[1] <= max_pixels
+    return not why_in_windows(raster, max_pixels)
+
+
+def why_in_windows(raster: Raster, max_pixels: int) -> str:
+    """Say why a raster is no picture (`is_picture`); "" where it is one."""
+    n_bands, n_pixels = len(raster.bands), raster.shape[0] * raster.shape[1]
+    if n_pixels > max_pixels:
+        return f"{n_pixels / 1e6:.4g} megapixels, over the cap of {max_pixels / 1e6:g} (--max-pixels)"
+    return "" if n_bands in (1, 3) else f"{n_bands} bands; 1 or 3 (--bands) are segmented whole"
 
 
 def label_whole(

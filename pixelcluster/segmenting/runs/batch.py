@@ -59,6 +59,7 @@ def _run(
 ) -> Outcome:
     started = time.perf_counter()
     info: Mapping[str, object] = {}
+    notes: list[str] = []
     done_before = False
     try:
         refuse_replacing_inputs(job.files.values(), sources)
@@ -70,7 +71,7 @@ def _run(
             warnings.simplefilter("ignore")
             warnings.simplefilter("always", PixelClusterWarning)
             if job.raster or job.video:
-                table = _run_in_parts(job, segmenter, outputs, album, share_done)
+                table = _run_in_parts(job, segmenter, outputs, album, share_done, notes)
                 seconds = time.perf_counter() - started
             else:
                 result = segmenter.image(job.source)
@@ -90,12 +91,15 @@ def _run(
     except Exception as error:  # of a million files, one nobody foresaw must not end the run
         name, kind = show_path(job.source), type(error).__name__
         return job.failed(f"{name}: {kind}: {' '.join(str(error).split())[:160]}")
+    if segmenter.method.chooses_number and sum(row.pixels > 0 for row in table) == 1:
+        notes.append("one cluster found: nothing stands apart by colour or texture; -k 2 asks for two")
     return Outcome(
         job.source,
         files=tuple(job.files.values()),
         table=tuple(table),
         seconds=seconds,
         warnings=tuple(str(w.message).removeprefix(f"{show_path(job.source)}: ") for w in caught),
+        notes=tuple(notes),
         info=info,
     )
 
@@ -106,8 +110,9 @@ def _run_in_parts(
     outputs: Outputs,
     album: Album | None,
     share_done: Callable[[float], None],
+    notes: list[str],
 ) -> list[ClusterRow]:
-    """Segment what is never whole in memory, a raster or a video."""
+    """Segment what may never be whole in memory, a raster or a video; add to the notes how it was read."""
     look = None if album is None else partial(album.add, job.source)
     overwrite = outputs.overwrite
     if (outputs.legend, outputs.opacity, outputs.palette) != (
@@ -128,8 +133,12 @@ def _run_in_parts(
                 video, frames, job.files, overwrite=overwrite, look=look, share_done=share_done
             )
     from pixelcluster.segmenting.rasters.outputs import write_raster_outputs
+    from pixelcluster.segmenting.rasters.whole import why_in_windows
 
+    method = segmenter.method
     with segmenter.raster(job.source) as (raster, windows):
+        if method.model is None and (why := why_in_windows(raster, method.max_pixels)):
+            notes.append(f"read in windows, by band values alone: {why}")
         make_folder(job.files["labels"].parent)
         options = outputs.polygon_options
         return write_raster_outputs(

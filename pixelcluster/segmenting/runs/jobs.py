@@ -72,6 +72,8 @@ class Outcome:
     table: tuple[ClusterRow, ...] = ()
     seconds: float = 0.0
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader of the table may wonder about."""
     error: str | None = None
     done_before: bool = False
     """Whether the error is that all of its outputs exist and may not be replaced."""
@@ -92,6 +94,7 @@ class Outcome:
             return {
                 "input": str(self.source), "outputs": [str(path) for path in self.files], "skipped": True
             }  # fmt: skip
+        values = [row.mean_value for row in self.table]
         return {
             "input": str(self.source),
             "outputs": [str(path) for path in self.files],
@@ -99,6 +102,7 @@ class Outcome:
             "names": [row.name for row in self.table],
             "shares": [row.share for row in self.table],
             "mean_colours": [row.mean_colour for row in self.table],
+            **({} if all(value is None for value in values) else {"mean_values": values}),
             "seconds": round(self.seconds, 4),
             "warnings": list(self.warnings),
         }

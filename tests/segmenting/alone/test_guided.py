@@ -49,7 +49,7 @@ def test_regions_are_joined_once_however_many_clusters_are_wanted(cars, monkeypa
         calls.append(arguments)
         return merge_regions(*arguments)
 
-    monkeypatch.setattr("pixelcluster.segmenting.alone.single.merge_regions", counted)
+    monkeypatch.setattr("pixelcluster.segmenting.alone.search.merge_regions", counted)
     marks = strokes((1, slice(72, 76), slice(30, 50)))
     labels = segment_image(cars, scribbles=marks, n_clusters=9).label_map
     assert len(np.unique(labels)) == 9

@@ -16,7 +16,8 @@ from pixelcluster.segmenting.alone.evidence import (
 )
 from pixelcluster.segmenting.alone.hierarchy import best_number_of_merges, region_statistics
 from pixelcluster.segmenting.alone.linking import link_clusters
-from pixelcluster.segmenting.alone.single import find_clusters, segment_image
+from pixelcluster.segmenting.alone.search import find_clusters
+from pixelcluster.segmenting.alone.single import segment_image
 from pixelcluster.segmenting.watch import Glimpse
 
 
@@ -264,3 +265,15 @@ def test_what_is_not_valid_weighs_nothing() -> None:
     assert filled[45, 110, 0] == pytest.approx(0.9)
     assert segment_image(filled).n_clusters > 1
     assert segment_image(filled, valid=valid).n_clusters == 1
+
+
+def test_few_clusters_keep_the_large_division() -> None:
+    """A small bright patch stands out more than two halves do, but says less of the picture."""
+    generator = np.random.default_rng(0)
+    image = np.full((200, 300, 3), 0.45, np.float32)
+    image[:, 150:] = (0.36, 0.45, 0.36)
+    image[80:105, 60:90] = 0.95
+    image += generator.normal(0, 0.02, image.shape).astype(np.float32)
+    assert segment_image(image.clip(0, 1)).n_clusters == 3
+    labels = segment_image(image.clip(0, 1), n_clusters=2).label_map
+    assert agreement(labels, np.mgrid[:200, :300][1] // 150) > 0.97

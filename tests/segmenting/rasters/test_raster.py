@@ -206,15 +206,14 @@ def test_a_disk_full_at_the_end_leaves_the_old_set(tmp_path, monkeypatch) -> Non
     assert contents(paths) == before
 
 
-@pytest.mark.parametrize("overlay", [True, False])
-def test_a_raster_without_data_is_refused(tmp_path, model, overlay: bool) -> None:
+def test_a_raster_without_data_is_refused_before_there_are_outputs(tmp_path, model) -> None:
     grey_raster(tmp_path / "s.tif", np.full((40, 40, 3), -1 / 254), nodata=0)
-    files = {"labels": tmp_path / "l.tif"} | ({"overlay": tmp_path / "o.png"} if overlay else {})
+    message = "holds no valid pixel; check its nodata value and mask"
     with open_raster(tmp_path / "s.tif", colours_only=True) as raster:
-        labels = label_with_model(raster, Reader(model, "exact", 0, CPU))
-        with pytest.raises(PixelClusterError, match="holds no valid pixel; check its nodata value and mask"):
-            write_raster_outputs(raster, labels, files, PolygonOptions(), overwrite=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["s.tif"]
+        with pytest.raises(PixelClusterError, match=message):
+            label_with_model(raster, Reader(model, "exact", 0, CPU))
+        with pytest.raises(PixelClusterError, match=message):
+            label_alone(raster, 2, seed=0)
 
 
 def test_the_overlay_of_a_large_scene_is_small(tmp_path, monkeypatch) -> None:
