@@ -19,7 +19,7 @@ from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.model_files import IMAGES
 from pixelcluster.io.write import check_writable
 from pixelcluster.progress import Progress
-from pixelcluster.resuming.folder import holds_end, run_folder
+from pixelcluster.resuming.folder import forget_run, holds_end, run_folder
 from pixelcluster.stopping import CHECKPOINTS, Keeping
 
 if TYPE_CHECKING:
@@ -149,10 +149,15 @@ def resume_images(
 
 
 def is_finished(output: Path) -> bool:
-    """Whether a folder holds the results and the model of a run, and no checkpoint to go on from."""
-    from pixelcluster.cluster.storage import WEIGHTS
+    """Whether a folder holds the results and the model of the last run in it."""
+    return holds_end(output, _end())
 
-    return holds_end(output, (ASSIGNMENTS, f"{MODEL}/{IMAGES}", f"{MODEL}/{WEIGHTS}"))
+
+def _end() -> tuple[str, ...]:
+    """Return the files a run ends with."""
+    from pixelcluster.cluster.storage import WEIGHTS  # imports torch
+
+    return ASSIGNMENTS, f"{MODEL}/{IMAGES}", f"{MODEL}/{WEIGHTS}"
 
 
 def _fit(
@@ -173,7 +178,7 @@ def _fit(
     images, ids, failures = read_input(given, (estimator.settings or ImageSettings()).side)
     known = None if given.labels is None else read_labels(given.found(given.labels), ids)
     if state is None:
-        remove(output / CHECKPOINTS)
+        forget_run(output, _end())
     snapshots = Snapshots(
         output / CHECKPOINTS,
         every=60 * keeping.minutes,

@@ -40,7 +40,8 @@ def atomic_write(path: str | os.PathLike[str], *, overwrite: bool = False) -> It
 def atomic_set(paths: Sequence[Path], *, overwrite: bool = False) -> Iterator[list[Path]]:
     """Write files that belong together: all of them change, or none; see `atomic_write`.
 
-    A process killed among the renames leaves a set without its first file, not new files beside old ones.
+    A process killed among the renames, or a rename that fails, leaves a set that lacks files, old or new, but
+    never new files beside old ones.
 
     Args:
         paths: the final names; their folders must exist.
@@ -62,8 +63,9 @@ def atomic_set(paths: Sequence[Path], *, overwrite: bool = False) -> Iterator[li
         for path in paths:
             check_writable(path, overwrite=overwrite)
         if overwrite and len(paths) > 1:
-            with _explained(paths[0]):
-                paths[0].unlink(missing_ok=True)
+            for path in reversed(paths):
+                with _explained(path):
+                    path.unlink(missing_ok=True)
 
 
 @contextmanager

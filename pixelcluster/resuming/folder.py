@@ -43,7 +43,20 @@ def run_folder(folder: Path, stop: StopSignals | None) -> Iterator[None]:
 
 
 def holds_end(folder: Path, files: Sequence[str]) -> bool:
-    """Whether the folder of a run holds the files it ends with, and no checkpoint to go on from."""
-    from pixelcluster.resuming.snapshots import find  # imports torch
+    """Whether the folder of a run holds the files it ends with, and no other run has begun in it since."""
+    return all(os.path.isfile(folder / name) for name in files) and not os.path.isdir(folder / CHECKPOINTS)
 
-    return all(os.path.isfile(folder / name) for name in files) and not find(folder / CHECKPOINTS)
+
+def forget_run(folder: Path, files: Sequence[str]) -> None:
+    """Delete the checkpoints of an earlier run, and mark that its end is not that of the next.
+
+    Args:
+        folder: of the runs.
+        files: as of `holds_end`.
+    """
+    from pixelcluster.resuming.snapshots import remove  # imports torch
+
+    ended = all(os.path.isfile(folder / name) for name in files)
+    remove(folder / CHECKPOINTS)
+    if ended:  # `remove` takes the mark away again when the next run ends
+        make_folder(folder / CHECKPOINTS)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pixelcluster.arguments import Mode, check_k, check_mode, check_seed
-from pixelcluster.errors import PixelClusterError, PixelClusterWarning
+from pixelcluster.errors import PixelClusterError, PixelClusterWarning, counted
 from pixelcluster.io.decode import MAX_PIXELS
 from pixelcluster.io.read import ImageLike, read_image
 from pixelcluster.segmenting.colours import count_colours
@@ -83,7 +83,7 @@ def segment(
     possible = count_colours(picture, at_least=2 if k is None else k)
     if k is not None and possible < k:
         warnings.warn(
-            f"asked for {k} clusters, but the image has {possible} distinct colour{'s' * (possible > 1)}: "
+            f"asked for {k} clusters, but the image has {counted(possible, 'distinct colour')}: "
             f"returning {possible}",
             PixelClusterWarning,
             stacklevel=2,

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 _BAND = 1_000_000
 _ALIKE = 0.75
 _SMALL = 64 * 64
+_STEP = 4 / 255
 
 
 def count_colours(image: NDArray[np.float32], *, at_least: int) -> int:
@@ -50,17 +51,20 @@ def label_colours(image: NDArray[np.float32], *, at_most: int) -> NDArray[np.int
     return ids.reshape(image.shape[:2])
 
 
-def is_drawn(labels: NDArray[np.int32]) -> bool:
-    """Whether a map of few colours (H, W) shows a drawing: most neighbours are equal, unlike in a dither.
+def is_drawn(labels: NDArray[np.int32], image: NDArray[np.float32]) -> bool:
+    """Whether an image (H, W, 3) of few colours is a drawing in them, given which pixel has which (H, W).
 
-    In all but small pictures every colour must fill some place, unlike the blends along soft edges.
+    Most neighbours are equal, unlike in a dither, and no two colours nearly so, as in a gradient. In all but
+    small pictures every colour fills some place, unlike the blends along soft edges.
     """
     across, down = labels[:, 1:] == labels[:, :-1], labels[1:] == labels[:-1]
     if across.sum() + down.sum() < _ALIKE * (across.size + down.size):
         return False
+    colours = image.reshape(-1, 3)[np.unique(labels, return_index=True)[1]]
+    apart = np.abs(colours[:, None] - colours[None]).max(-1)[np.triu_indices(len(colours), 1)]
     amid = across[1:-1, 1:] & across[1:-1, :-1] & down[1:, 1:-1] & down[:-1, 1:-1]
     filled = np.unique(labels[1:-1, 1:-1][amid])
-    return labels.size <= _SMALL or len(filled) == int(labels.max()) + 1
+    return bool((apart >= _STEP).all()) and (labels.size <= _SMALL or len(filled) == len(colours))
 
 
 def _pixel_keys(pixels: NDArray[np.float32]) -> NDArray[np.uint64]:

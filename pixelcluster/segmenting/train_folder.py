@@ -22,7 +22,7 @@ from pixelcluster.io.read import list_images
 from pixelcluster.io.write import atomic_write
 from pixelcluster.progress import Progress, silent
 from pixelcluster.render.grid import contact_sheet
-from pixelcluster.resuming.folder import holds_end, run_folder
+from pixelcluster.resuming.folder import forget_run, holds_end, run_folder
 from pixelcluster.stopping import CHECKPOINTS, Interrupted, Keeping
 
 if TYPE_CHECKING:
@@ -89,12 +89,12 @@ def train_folder(
     images = _images(folder)
     keeping = keeping or Keeping()
     with run_folder(output, keeping.stop):  # a read-only disk is found out before the hours of training
-        from pixelcluster.resuming.snapshots import Snapshots, remove
+        from pixelcluster.resuming.snapshots import Snapshots
         from pixelcluster.segmenting.estimator import PixelCluster
         from pixelcluster.training.distributed import leads
 
         if leads():
-            remove(output / CHECKPOINTS)
+            forget_run(output, _end())
         model = PixelCluster(
             n_clusters=training.n_clusters,
             stack=training.stack,
@@ -163,10 +163,15 @@ def resume_folder(
 
 
 def is_finished(output: Path) -> bool:
-    """Whether a folder holds the model of a run and no checkpoint to go on from."""
-    from pixelcluster.training.checkpoint import WEIGHTS
+    """Whether a folder holds the model of the last run in it."""
+    return holds_end(output, _end())
 
-    return holds_end(output, (PIXELS, WEIGHTS))
+
+def _end() -> tuple[str, str]:
+    """Return the files a run ends with."""
+    from pixelcluster.training.checkpoint import WEIGHTS  # imports torch
+
+    return PIXELS, WEIGHTS
 
 
 def _images(folder: Path) -> list[Path]:
@@ -235,7 +240,8 @@ def draw_samples(
     Raises:
         PixelClusterError: none of the images can be read.
     """
-    pairs, shares, palette = [], [], None
+    pairs: dict[int, tuple[Image.Image, Image.Image]] = {}
+    shares, palette = [], None
     same = total = 0
     show, has_student = progress or silent, model.model_.student is not None
     picks = np.unique(np.linspace(0, len(images) - 1, min(N_SAMPLES, len(images))).round().astype(int))
@@ -248,7 +254,7 @@ def draw_samples(
         except PixelClusterError:  # and of this
             continue
         picture = Image.fromarray((result.image * 255 + 0.5).astype(np.uint8))
-        pairs.append((picture, result.overlay(0.55, legend=False)))
+        pairs[i] = picture, result.overlay(0.55, legend=False)
         shares.append(result.shares())
         palette = result.palette
         if has_student:
@@ -256,7 +262,8 @@ def draw_samples(
             total += result.label_map.size
         if clock.now() > deadline:
             break
-    sheet = contact_sheet(pairs, palette=palette, shares=np.mean(shares, axis=0).tolist() if shares else None)
+    mean = np.mean(shares, axis=0).tolist() if shares else None
+    sheet = contact_sheet([pairs[i] for i in sorted(pairs)], palette=palette, shares=mean)
     return sheet, same / total if total else None
 
 

@@ -208,19 +208,6 @@ def test_unusual_inputs_are_segmented(tmp_path: Path) -> None:
             assert read_label_map(tmp_path / "out" / f"{path.stem}_labels.png").shape == image.size[::-1]
 
 
-def test_one_cluster_that_nobody_asked_for_is_explained(photo: Callable[..., Path], tmp_path: Path) -> None:
-    path = tmp_path / "plain.png"
-    Image.new("RGB", (32, 24), (50, 60, 70)).save(path)
-    note = f"note: {path}: one cluster found: nothing stands apart by colour or texture; -k 2 asks for two\n"
-    assert run(path, "-k", "auto").stderr == note
-    assert run(path, "--overwrite", "--json").stderr == ""
-    assert run(path, "--overwrite", "-k", 1).stderr == ""
-    asked = run(path, "--overwrite", "-k", 2).stderr
-    assert asked.startswith("warning: ")
-    assert len(asked.splitlines()) == 1
-    assert run(photo(), "-o", tmp_path / "out").stderr == ""
-
-
 def test_read_only_folder(
     photo: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,7 +33,7 @@ def test_a_failure_leaves_nothing_and_keeps_the_old_file(tmp_path: Path, error: 
 
 
 def test_a_set_of_files_changes_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process killed at any point leaves the old set, the new one, or one without its first file."""
+    """A process killed at any point leaves the old set, the new one, or one that lacks files: no mixture."""
 
     def contents() -> list[str | None]:
         return [path.read_text() if path.exists() else None for path in (tmp_path / "a", tmp_path / "b")]
@@ -47,7 +47,7 @@ def test_a_set_of_files_changes_as_a_whole(tmp_path: Path, monkeypatch: pytest.M
     seen, rename = [], os.replace
     monkeypatch.setattr(os, "replace", lambda *names: (seen.append(contents()), rename(*names)))
     write_set("new")
-    assert [*seen, contents()] == [[None, "old"], [None, "new"], ["new", "new"]]
+    assert [*seen, contents()] == [[None, None], [None, "new"], ["new", "new"]]
     with pytest.raises(RuntimeError), atomic_set([tmp_path / "a", tmp_path / "b"], overwrite=True) as files:
         files[0].write_text("half")
         raise RuntimeError

@@ -19,7 +19,14 @@ from pixelcluster.errors import PixelClusterError, PixelClusterWarning
 from pixelcluster.io.read import read_image
 from pixelcluster.resuming.snapshots import Snapshots
 from pixelcluster.segmenting.segmentation import Segmentation
-from pixelcluster.segmenting.train_folder import Keeping, Training, is_finished, resume_folder, train_folder
+from pixelcluster.segmenting.train_folder import (
+    Keeping,
+    Training,
+    draw_samples,
+    is_finished,
+    resume_folder,
+    train_folder,
+)
 from pixelcluster.stopping import Interrupted, StopSignals
 
 
@@ -154,6 +161,36 @@ def test_what_is_no_finished_run(tmp_path: Path) -> None:
     assert is_finished(tmp_path)
     Snapshots(tmp_path / "checkpoints", every=1, caller={}).save(7, {})
     assert not is_finished(tmp_path)  # another run was begun in the folder of an older model
+
+
+def test_a_run_that_is_lost_early_is_not_taken_for_the_one_before(
+    photo: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo("in/a.png")
+    train_folder(tmp_path / "in", tmp_path / "out", Training())
+    assert is_finished(tmp_path / "out")
+
+    def killed(*arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(FakeModel, "fit", killed)
+        train_folder(tmp_path / "in", tmp_path / "out", Training(), overwrite=True)
+    assert not is_finished(tmp_path / "out")
+    train_folder(tmp_path / "in", tmp_path / "out", Training(), overwrite=True)
+    assert is_finished(tmp_path / "out")
+
+
+def test_samples_stand_in_the_order_of_the_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = [tmp_path / f"{i}.png" for i in range(5)]
+    for i, path in enumerate(paths):
+        Image.new("RGB", (4, 4), (50 * i, 0, 0)).save(path)
+    seen = []
+    monkeypatch.setattr(
+        "pixelcluster.segmenting.train_folder.contact_sheet", lambda pairs, **_: seen.extend(pairs)
+    )
+    draw_samples(FakeModel(), paths)
+    assert [pair[0].getpixel((0, 0))[0] for pair in seen] == [0, 50, 100, 150, 200]
 
 
 @pytest.mark.parametrize(("mode", "other"), [("exact", "fast"), ("fast", "exact")])

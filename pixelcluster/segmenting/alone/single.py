@@ -34,7 +34,7 @@ from pixelcluster.segmenting.watch import Glimpse, Watch
 Labels = NDArray[np.int32]
 
 _FEW = 12
-"""Colours: a drawing of no more is its own label map."""
+"""Colours: a drawing of no more, each of which fills some place, is its own label map."""
 
 
 @dataclass(frozen=True)
@@ -83,11 +83,12 @@ def segment_image(
     tell = watch or (lambda glimpse: None)
     height, width = image.shape[:2]
 
+    tell(Glimpse("evidence", 0.0))
     if scribbles is None and valid is None and (colours := _drawn_colours(image, n_clusters)) is not None:
         labels, _ = by_area(colours)
         certain = np.eye(int(labels.max()) + 1, dtype=np.float32)[:, labels] if probabilities else None
+        tell(Glimpse("done", 1.0))
         return SingleResult(labels, certain, int(labels.max()) + 1)
-    tell(Glimpse("evidence", 0.0))
     evidence, project = image_evidence(image)
     if valid is not None:
         evidence = replace(evidence, weight=shrink(valid.astype(np.float32), evidence.shape))
@@ -127,7 +128,7 @@ def segment_image(
 def _drawn_colours(image: Float, n_clusters: int | None) -> Labels | None:
     """Return the colours (H, W) of a drawing that has few, or no more than the clusters that are wanted."""
     labels = label_colours(image, at_most=n_clusters or _FEW)
-    return labels if labels is None or n_clusters is not None or is_drawn(labels) else None
+    return labels if labels is None or n_clusters is not None or is_drawn(labels, image) else None
 
 
 def _guided(

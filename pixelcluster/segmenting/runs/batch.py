@@ -14,6 +14,7 @@ from pixelcluster.io.label_map import label_format, png_note
 from pixelcluster.io.naming import refuse_replacing_inputs
 from pixelcluster.io.soft_maps import encode_entropy, encode_probabilities
 from pixelcluster.io.write import atomic_set, check_writable, make_folder
+from pixelcluster.segmenting.colours import count_colours
 from pixelcluster.segmenting.runs.jobs import Job, Outcome, Outputs
 from pixelcluster.segmenting.runs.selection import is_finished
 from pixelcluster.segmenting.segmentation import ClusterRow, Segmentation
@@ -60,7 +61,7 @@ def _run(
     started = time.perf_counter()
     info: Mapping[str, object] = {}
     notes: list[str] = []
-    done_before = False
+    done_before, varied = False, True
     try:
         refuse_replacing_inputs(job.files.values(), sources)
         done_before = not outputs.overwrite and is_finished(job)
@@ -79,6 +80,7 @@ def _run(
                     result = result.recoloured(outputs.palette)
                 _write(result, job, outputs)
                 table, info = result.table(), result.info
+                varied = count_colours(result.image, at_least=2) > 1
                 seconds = float(str(info.get("seconds", 0.0)))
                 if album is not None:
                     doubt = result.entropy if outputs.entropy else None
@@ -91,7 +93,7 @@ def _run(
     except Exception as error:  # of a million files, one nobody foresaw must not end the run
         name, kind = show_path(job.source), type(error).__name__
         return job.failed(f"{name}: {kind}: {' '.join(str(error).split())[:160]}")
-    if segmenter.method.chooses_number and sum(row.pixels > 0 for row in table) == 1:
+    if segmenter.method.chooses_number and sum(row.pixels > 0 for row in table) == 1 and varied:
         notes.append("one cluster found: nothing stands apart by colour or texture; -k 2 asks for two")
     return Outcome(
         job.source,

@@ -106,7 +106,9 @@ def test_a_drawing_of_few_colours_is_its_own_label_map() -> None:
     truth[12:], truth[4:12, 5:11], truth[5:7, 7:10] = 2, 1, 3
     for size, k in ((1, None), (1, 4), (1, 9), (32, None)):
         image = palette[truth].repeat(size, 0).repeat(size, 1)
-        result = segment_image(image, n_clusters=k, probabilities=True)
+        told: list[Glimpse] = []
+        result = segment_image(image, n_clusters=k, probabilities=True, watch=told.append)
+        assert [glimpse.share for glimpse in told] == [0, 1]
         assert result.n_clusters == 4
         assert all(len(np.unique(image[result.label_map == c], axis=0)) == 1 for c in range(4))
         assert np.array_equal(result.probabilities.argmax(0), result.label_map)
@@ -277,3 +279,9 @@ def test_few_clusters_keep_the_large_division() -> None:
     assert segment_image(image.clip(0, 1)).n_clusters == 3
     labels = segment_image(image.clip(0, 1), n_clusters=2).label_map
     assert agreement(labels, np.mgrid[:200, :300][1] // 150) > 0.97
+
+
+def test_a_gradient_of_few_levels_is_no_drawing() -> None:
+    levels = (np.linspace(100, 108, 320).round() / 255).astype(np.float32)
+    image = np.broadcast_to(levels[None, :, None], (240, 320, 3)).copy()
+    assert segment_image(image).n_clusters == 1

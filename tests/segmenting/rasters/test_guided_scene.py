@@ -80,11 +80,12 @@ def test_a_class_that_wins_no_cluster_is_carved_out(tmp_path: Path) -> None:
     write_scene(tmp_path / "s.tif", truth)
     marks = strokes(tmp_path / "s.png", truth, {3: 9})
     assert (marks == 9).sum() == 25
-    labels, names = ask(tmp_path / "s.tif", tmp_path / "s.png", None)
     rare = truth == 3
-    assert (labels[rare] == 9).mean() > 0.9  # also where nobody painted
-    assert (labels[~rare] == 9).mean() < 0.01
-    assert len(names) == 10
+    for k in (None, 6):
+        labels, names = ask(tmp_path / "s.tif", tmp_path / "s.png", k)
+        assert (labels[rare] == 9).mean() > 0.9  # also where nobody painted
+        assert (labels[~rare] == 9).mean() < 0.01
+        assert len(names) == 10
     fewer, _ = ask(tmp_path / "s.tif", tmp_path / "s.png", 3)
     assert len(np.unique(fewer)) == 3
 
