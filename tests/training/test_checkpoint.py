@@ -228,7 +228,8 @@ def test_a_model_is_replaced_whole_or_not_at_all(saved, folder, monkeypatch) -> 
     real = Path.unlink
     monkeypatch.setattr(Path, "unlink", lambda path, **kw: (order.append(f"-{path.name}"), real(path, **kw)))
     save_model(replace(model, history=[]), folder)
-    assert order == ["-config.yaml", "model.safetensors", "metrics.jsonl", "config.yaml"]
+    names = ["model.safetensors", "metrics.jsonl", "config.yaml"]
+    assert order == [*(f"-{name}" for name in names), *names]
 
 
 def test_folders_without_a_model(folder, tmp_path_factory) -> None:
