@@ -44,7 +44,7 @@ def run_folder(folder: Path, stop: StopSignals | None) -> Iterator[None]:
 
 def holds_end(folder: Path, files: Sequence[str]) -> bool:
     """Whether the folder of a run holds the files it ends with, and no other run has begun in it since."""
-    return all(os.path.isfile(folder / name) for name in files) and not os.path.isdir(folder / CHECKPOINTS)
+    return _holds_all(folder, files) and not os.path.isdir(folder / CHECKPOINTS)
 
 
 def forget_run(folder: Path, files: Sequence[str]) -> None:
@@ -56,7 +56,11 @@ def forget_run(folder: Path, files: Sequence[str]) -> None:
     """
     from pixelcluster.resuming.snapshots import remove  # imports torch
 
-    ended = all(os.path.isfile(folder / name) for name in files)
+    ended = _holds_all(folder, files)
     remove(folder / CHECKPOINTS)
     if ended:  # `remove` takes the mark away again when the next run ends
         make_folder(folder / CHECKPOINTS)
+
+
+def _holds_all(folder: Path, files: Sequence[str]) -> bool:
+    return all(os.path.isfile(folder / name) for name in files)
